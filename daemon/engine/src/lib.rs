@@ -1,0 +1,1 @@
+//! Family declarations, shared blocks, paged state, scheduler, sampling.

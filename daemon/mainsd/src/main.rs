@@ -1,0 +1,2 @@
+//! The daemon: configuration, wiring, systemd.
+fn main() {}

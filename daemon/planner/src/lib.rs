@@ -1,0 +1,1 @@
+//! Pure: (Inventory, ModelFacts, Demand) to a Plan, or the reason why not.

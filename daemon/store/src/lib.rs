@@ -1,0 +1,1 @@
+//! Models on disk: the store folder, configured paths and the embedded pilot.

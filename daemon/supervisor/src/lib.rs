@@ -1,0 +1,1 @@
+//! Queues, life cycles, reservations and the spawning of workers.

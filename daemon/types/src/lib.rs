@@ -1,0 +1,1 @@
+//! Nouns of the daemon, with units. No I/O.

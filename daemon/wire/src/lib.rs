@@ -1,0 +1,1 @@
+//! Versioned types on the wire: HTTP bodies and worker frames.

@@ -1,0 +1,2 @@
+//! The sandboxed worker: one process, one role.
+fn main() {}

@@ -1,0 +1,154 @@
+//! Devices as a probe finds them. A field that is not known is absent, never 0.
+
+use std::time::SystemTime;
+
+use crate::Bytes;
+
+/// Everything that was found in the box, and what could not be asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inventory {
+    /// One entry a device, in a stable order: the CPU first.
+    pub devices: Vec<Device>,
+    /// Sources that failed: each costs its own facts and nothing else.
+    pub problems: Vec<Problem>,
+    /// When the last source answered.
+    pub probed_at: SystemTime,
+}
+
+/// One accelerator or the CPU, with its own memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// Stable over reboots: `cpu`, or the PCI address or UUID behind the kind.
+    pub id: String,
+    /// Who made it.
+    pub vendor: Option<String>,
+    /// The maker's name for it.
+    pub name: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// PCI address, `dddd:bb:dd.f`.
+    pub pci: Option<String>,
+    /// The device that this one is a partition of.
+    pub parent: Option<String>,
+    /// Its memory.
+    pub memory: Option<Memory>,
+    /// The maker's software that drives it.
+    pub runtime: Option<Runtime>,
+    /// Probes that saw it.
+    pub sources: Vec<String>,
+    /// Our drivers that can compute on it.
+    pub usable_by: Vec<String>,
+    /// When none can: an instruction to whoever administers the box.
+    pub unusable_because: Option<String>,
+    /// Instruction sets and extensions that drivers pick kernels by.
+    pub features: Vec<String>,
+    /// Degrees Celsius.
+    pub temperature_c: Option<f64>,
+    /// Watts drawn now.
+    pub power_w: Option<f64>,
+    /// Share of the device that is busy, 0 to 1.
+    pub utilization: Option<f64>,
+    /// Its state, in plain words.
+    pub health: Health,
+}
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// The host's processors.
+    Cpu,
+    /// A graphics card with memory of its own.
+    Gpu,
+    /// Graphics that share the host's memory.
+    IntegratedGpu,
+    /// A neural processor.
+    Npu,
+    /// A device that a program imitates on the CPU.
+    Software,
+}
+
+impl DeviceKind {
+    /// The short name that tables and JSON carry.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+            Self::IntegratedGpu => "igpu",
+            Self::Npu => "npu",
+            Self::Software => "software",
+        }
+    }
+}
+
+/// A device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it that this process may ever use (a cgroup's limit counts).
+    pub total: Bytes,
+    /// What is free now.
+    pub free: Option<Bytes>,
+    /// Whether the host's processes use the same memory.
+    pub shared: bool,
+}
+
+/// A maker's runtime and its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    /// Such as `vulkan` or `linux`.
+    pub name: String,
+    /// As the maker prints it.
+    pub version: Option<String>,
+}
+
+/// State of a device with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The state.
+    pub state: HealthState,
+    /// Why it is not `Ok`.
+    pub reasons: Vec<String>,
+}
+
+impl Health {
+    /// A healthy device.
+    #[must_use]
+    pub const fn ok() -> Self {
+        Self { state: HealthState::Ok, reasons: Vec::new() }
+    }
+}
+
+/// States of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HealthState {
+    /// Nothing is known to be wrong.
+    Ok,
+    /// It works, less than it should.
+    Degraded,
+    /// It is there and does not work.
+    Failed,
+    /// It was there and is gone.
+    Lost,
+}
+
+impl HealthState {
+    /// The short name that tables and JSON carry.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A source that could not be asked, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The probe's name.
+    pub source: String,
+    /// What went wrong, in plain words.
+    pub error: String,
+}

@@ -1,0 +1,75 @@
+//! The bytes of a load, as values: the planner needs no device and no driver.
+
+use crate::Bytes;
+
+/// The most that any step of a load may ask for. All of it is allocated at load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepLimits {
+    /// Rows (tokens) of a step.
+    pub rows: usize,
+    /// Output rows of a step.
+    pub output_rows: usize,
+    /// Positions of one sequence.
+    pub context: usize,
+    /// Blocks of state, over all sequences.
+    pub blocks: usize,
+    /// Positions in a block.
+    pub block_tokens: usize,
+}
+
+/// How a driver's allocations for one graph and its weights' formats grow with the limits: linear, and exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FootprintModel {
+    /// Weights in the driver's own layout.
+    pub weights: Bytes,
+    /// State of one token, over all layers.
+    pub state_per_token: Bytes,
+    /// Values between operations, a row.
+    pub activations_per_row: Bytes,
+    /// Values between operations, an output row.
+    pub activations_per_output_row: Bytes,
+    /// Working memory whatever the limits.
+    pub scratch: Bytes,
+    /// Working memory a row.
+    pub scratch_per_row: Bytes,
+    /// Working memory a position of one sequence.
+    pub scratch_per_context_token: Bytes,
+}
+
+impl FootprintModel {
+    /// The bytes of a load under `limits`.
+    #[must_use]
+    pub fn at(&self, limits: &StepLimits) -> Footprint {
+        let tokens = (limits.blocks as u64).saturating_mul(limits.block_tokens as u64);
+        Footprint {
+            weights: self.weights,
+            state: self.state_per_token.times(tokens),
+            activations: self.activations_per_row.times(limits.rows as u64)
+                + self.activations_per_output_row.times(limits.output_rows as u64),
+            scratch: self.scratch
+                + self.scratch_per_row.times(limits.rows as u64)
+                + self.scratch_per_context_token.times(limits.context as u64),
+        }
+    }
+}
+
+/// The bytes of one load on one device, by use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Footprint {
+    /// Weights.
+    pub weights: Bytes,
+    /// State of sequences.
+    pub state: Bytes,
+    /// Values between operations.
+    pub activations: Bytes,
+    /// Working memory of kernels.
+    pub scratch: Bytes,
+}
+
+impl Footprint {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> Bytes {
+        self.weights + self.state + self.activations + self.scratch
+    }
+}

@@ -1,0 +1,28 @@
+//! All that the engine and the planner see of a device.
+//!
+//! A family declaration builds a [`Graph`] of [`Op`]s. A [`Driver`] says which of them it supports, states the bytes
+//! that a load takes as a [`FootprintModel`] of values, loads weights in its own layout and runs [`Step`]s. The engine
+//! never sees a kernel, and a driver never sees a request.
+//!
+//! Invariant: nothing here does I/O, and nothing here names a concrete driver or a family.
+
+mod bytes;
+mod device;
+mod driver;
+mod footprint;
+mod graph;
+mod op;
+mod probe;
+mod state;
+mod step;
+
+pub use bytes::Bytes;
+pub use device::{Device, DeviceKind, Health, HealthState, Inventory, Memory, Problem, Runtime};
+pub use driver::{Capabilities, Driver, DriverError, LoadedModel, Unsupported, WeightData, WeightSource};
+pub use footprint::{Footprint, FootprintModel, StepLimits};
+pub use graph::{Graph, GraphBuilder, GraphError, Node, OutputName, ValueId, WeightDecl, WeightId};
+pub use mains_blocks::BlockFormat;
+pub use op::{Activation, Op, RopePairing};
+pub use probe::{Probe, ProbeError, ProbeReport};
+pub use state::{BlockId, StateId, StateSpec};
+pub use step::{SequenceSpan, Step};

@@ -1,0 +1,30 @@
+//! One step of a model: all that changes between steps, as flat buffers.
+
+use crate::BlockId;
+
+/// Rows of several sequences that are computed together.
+///
+/// Rows of one sequence are consecutive and in the order of their positions. Positions are absolute; a row's keys and
+/// values go to block `blocks[position / block_tokens]`, slot `position % block_tokens`.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// Token ids, one a row.
+    pub tokens: &'a [u32],
+    /// Positions in their sequence, one a row.
+    pub positions: &'a [u32],
+    /// The sequences, in the order of their rows.
+    pub sequences: &'a [SequenceSpan<'a>],
+    /// Rows whose outputs are wanted, growing.
+    pub output_rows: &'a [u32],
+}
+
+/// The rows of one sequence in a step.
+#[derive(Debug, Clone, Copy)]
+pub struct SequenceSpan<'a> {
+    /// Its first row.
+    pub first_row: u32,
+    /// How many rows.
+    pub rows: u32,
+    /// Blocks of all its positions up to the last row's.
+    pub blocks: &'a [BlockId],
+}

@@ -1,0 +1,1 @@
+//! Finds devices and reads their health.

@@ -1,0 +1,1 @@
+//! The naive float32 driver, the oracle of every test.

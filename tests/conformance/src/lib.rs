@@ -1,0 +1,1 @@
+//! Every op x driver and every family x driver, against the reference.
