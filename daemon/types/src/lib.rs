@@ -1,1 +1,20 @@
-//! Nouns of the daemon, with units. No I/O.
+//! Nouns of the daemon, with units. No I/O, no serialisation: that is `mains-wire`'s.
+//!
+//! Nouns of devices come from `mains-contract`.
+
+mod generate;
+mod identity;
+mod model;
+mod plan;
+mod sampling;
+mod usage;
+
+pub use generate::{
+    ChatPrompt, Choice, Event, FinishReason, Generate, GenerationError, GenerationErrorKind, Prompt, Started,
+    TokenChunk, TokenLogprob,
+};
+pub use identity::{Caller, Peer};
+pub use model::{Digest, ModelFacts, ModelSource, SamplingDefaults, TensorFacts};
+pub use plan::{Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Segment};
+pub use sampling::{LogitBias, Sampling};
+pub use usage::{Settlement, UsageTotals};

@@ -48,7 +48,11 @@ impl BlockFormat {
     /// Bytes of a row of `cols` numbers, or `None` when no whole number of blocks makes such a row.
     #[must_use]
     pub const fn row_bytes(self, cols: usize) -> Option<usize> {
-        if cols % self.block_len() == 0 { (cols / self.block_len()).checked_mul(self.block_bytes()) } else { None }
+        if cols.is_multiple_of(self.block_len()) {
+            (cols / self.block_len()).checked_mul(self.block_bytes())
+        } else {
+            None
+        }
     }
 
     /// Whether weights in this format are quantized: only then may activations be int8.

@@ -114,7 +114,10 @@ impl Health {
     /// A healthy device.
     #[must_use]
     pub const fn ok() -> Self {
-        Self { state: HealthState::Ok, reasons: Vec::new() }
+        Self {
+            state: HealthState::Ok,
+            reasons: Vec::new(),
+        }
     }
 }
 

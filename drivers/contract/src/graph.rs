@@ -160,7 +160,11 @@ impl GraphBuilder {
                 })
             };
         }
-        self.weights.push(WeightDecl { name: name.to_owned(), rows, cols });
+        self.weights.push(WeightDecl {
+            name: name.to_owned(),
+            rows,
+            cols,
+        });
         Ok(WeightId(index_u32(self.weights.len() - 1)))
     }
 
@@ -177,7 +181,12 @@ impl GraphBuilder {
     pub fn push(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
         let width = self.output_width(&op, inputs)?;
         let selected = matches!(op, Op::SelectRows) || inputs.iter().any(|input| self.node(*input).selected);
-        self.nodes.push(Node { op, inputs: inputs.to_vec(), width, selected });
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            width,
+            selected,
+        });
         Ok(ValueId(index_u32(self.nodes.len() - 1)))
     }
 
@@ -189,7 +198,12 @@ impl GraphBuilder {
     /// The finished graph.
     #[must_use]
     pub fn build(self) -> Graph {
-        Graph { nodes: self.nodes, weights: self.weights, states: self.states, outputs: self.outputs }
+        Graph {
+            nodes: self.nodes,
+            weights: self.weights,
+            states: self.states,
+            outputs: self.outputs,
+        }
     }
 
     fn node(&self, value: ValueId) -> &Node {
@@ -210,7 +224,10 @@ impl GraphBuilder {
             Op::Attention { .. } => 3,
         };
         if inputs.len() != arity {
-            return Err(invalid(name, format!("takes {arity} inputs, not {}", inputs.len())));
+            return Err(invalid(
+                name,
+                format!("takes {arity} inputs, not {}", inputs.len()),
+            ));
         }
         let widths: Vec<usize> = inputs.iter().map(|input| self.node(*input).width).collect();
         match op {
@@ -227,17 +244,32 @@ impl GraphBuilder {
                 expect(name, *group, self.weight_shape(*weight).1)?;
                 whole_groups(name, widths[0], *group)
             }
-            Op::Rope { head_dim, inverse_frequencies, .. } => {
+            Op::Rope {
+                head_dim,
+                inverse_frequencies,
+                ..
+            } => {
                 if inverse_frequencies.len() * 2 > *head_dim {
                     return Err(invalid(name, "more frequencies than pairs in a head".to_owned()));
                 }
                 whole_groups(name, widths[0], *head_dim)
             }
-            Op::Attention { state, heads, kv_heads, head_dim, value_dim, .. } => {
+            Op::Attention {
+                state,
+                heads,
+                kv_heads,
+                head_dim,
+                value_dim,
+                ..
+            } => {
                 if *kv_heads == 0 || heads % kv_heads != 0 {
                     return Err(invalid(name, format!("{heads} heads over {kv_heads} key heads")));
                 }
-                let StateSpec::PerToken { key_width, value_width, .. } = &self.states[state.0 as usize];
+                let StateSpec::PerToken {
+                    key_width,
+                    value_width,
+                    ..
+                } = &self.states[state.0 as usize];
                 expect(name, heads * head_dim, widths[0])?;
                 expect(name, kv_heads * head_dim, widths[1])?;
                 expect(name, kv_heads * value_dim, widths[2])?;
@@ -248,7 +280,10 @@ impl GraphBuilder {
             Op::Gated { .. } | Op::Add => {
                 expect(name, widths[0], widths[1])?;
                 if self.node(inputs[0]).selected != self.node(inputs[1]).selected {
-                    return Err(invalid(name, "one input has selected rows, the other all".to_owned()));
+                    return Err(invalid(
+                        name,
+                        "one input has selected rows, the other all".to_owned(),
+                    ));
                 }
                 Ok(widths[0])
             }
@@ -258,7 +293,8 @@ impl GraphBuilder {
 }
 
 fn index_u32(index: usize) -> u32 {
-    u32::try_from(index).expect("a graph has fewer than 2^32 parts: layers are bounded by the readers of files")
+    u32::try_from(index)
+        .expect("a graph has fewer than 2^32 parts: layers are bounded by the readers of files")
 }
 
 fn invalid(op: &'static str, reason: String) -> GraphError {
@@ -266,13 +302,20 @@ fn invalid(op: &'static str, reason: String) -> GraphError {
 }
 
 fn expect(op: &'static str, expected: usize, found: usize) -> Result<(), GraphError> {
-    if expected == found { Ok(()) } else { Err(GraphError::Width { op, expected, found }) }
+    if expected == found {
+        Ok(())
+    } else {
+        Err(GraphError::Width { op, expected, found })
+    }
 }
 
 fn whole_groups(op: &'static str, width: usize, group: usize) -> Result<usize, GraphError> {
-    if group > 0 && width % group == 0 {
+    if group > 0 && width.is_multiple_of(group) {
         Ok(width)
     } else {
-        Err(invalid(op, format!("a row of {width} is no whole number of groups of {group}")))
+        Err(invalid(
+            op,
+            format!("a row of {width} is no whole number of groups of {group}"),
+        ))
     }
 }

@@ -33,8 +33,15 @@ impl StateSpec {
     #[must_use]
     pub fn bytes_per_token(&self) -> Bytes {
         match self {
-            Self::PerToken { shared_with: Some(_), .. } => Bytes::ZERO,
-            Self::PerToken { key_width, value_width, format, .. } => {
+            Self::PerToken {
+                shared_with: Some(_), ..
+            } => Bytes::ZERO,
+            Self::PerToken {
+                key_width,
+                value_width,
+                format,
+                ..
+            } => {
                 let row = |width: usize| format.row_bytes(width).unwrap_or(usize::MAX);
                 Bytes::from(row(*key_width).saturating_add(row(*value_width)))
             }

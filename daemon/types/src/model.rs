@@ -1,0 +1,107 @@
+//! What is known of a model before it is loaded.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use mains_contract::{BlockFormat, Bytes, FootprintModel};
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Digest({self})")
+    }
+}
+
+/// A model that can be asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSource {
+    /// The name that clients use.
+    pub name: String,
+    /// A GGUF file or a Hugging Face folder.
+    pub path: PathBuf,
+    /// When it became known, seconds since 1970.
+    pub created: u64,
+}
+
+/// What the inspect role read from a model's files. A worker's word: bounded on arrival, believed for planning only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFacts {
+    /// Architecture, such as `qwen3`.
+    pub family: String,
+    /// SHA-256 of the file, or of the folder's files in order of their names.
+    pub digest: Digest,
+    /// Bytes of the files.
+    pub file_bytes: Bytes,
+    /// Weights that were learned.
+    pub parameters: u64,
+    /// Layers.
+    pub layers: u32,
+    /// Width of the residual stream.
+    pub width: u32,
+    /// Tokens in the vocabulary.
+    pub vocabulary: u32,
+    /// Positions that the model was made for.
+    pub context: u32,
+    /// Whether it has a chat template.
+    pub chat: bool,
+    /// Default sampling from the model's own files.
+    pub sampling: SamplingDefaults,
+    /// Tensors in the order of the file.
+    pub tensors: Vec<TensorFacts>,
+    /// How the bytes of a load grow, for each driver that supports the model in its own formats.
+    pub footprints: Vec<(String, FootprintModel)>,
+    /// Drivers that can not compute it: name and reason.
+    pub unsupported: Vec<(String, String)>,
+    /// Positions in a block of state.
+    pub block_tokens: u32,
+    /// Bytes that a worker takes beside the device arenas: program, tokenizer, tables.
+    pub runtime: Bytes,
+}
+
+/// One tensor of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorFacts {
+    /// Its name in GGUF.
+    pub name: String,
+    /// How it is stored.
+    pub format: BlockFormat,
+    /// Rows.
+    pub rows: u64,
+    /// Numbers in a row.
+    pub cols: u64,
+}
+
+impl TensorFacts {
+    /// Bytes of its data.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        let row = usize::try_from(self.cols)
+            .ok()
+            .and_then(|cols| self.format.row_bytes(cols));
+        row.map_or(Bytes(u64::MAX), |row| Bytes::from(row).times(self.rows))
+    }
+}
+
+/// Default sampling from `generation_config.json` or `general.sampling.*`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SamplingDefaults {
+    /// See [`crate::Sampling::temperature`].
+    pub temperature: Option<f32>,
+    /// See [`crate::Sampling::top_k`].
+    pub top_k: Option<u32>,
+    /// See [`crate::Sampling::top_p`].
+    pub top_p: Option<f32>,
+    /// See [`crate::Sampling::min_p`].
+    pub min_p: Option<f32>,
+    /// See [`crate::Sampling::repetition_penalty`].
+    pub repetition_penalty: Option<f32>,
+}

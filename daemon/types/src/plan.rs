@@ -1,0 +1,102 @@
+//! A plan: which tensor goes where in which type, and every byte that it will take.
+
+use mains_contract::{BlockFormat, Bytes};
+
+use crate::Digest;
+
+/// What a model is planned for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Demand {
+    /// Positions of one sequence; the model's own when absent.
+    pub context: Option<u32>,
+    /// Sequences at once; what fits, up to the default, when absent.
+    pub parallel: Option<u32>,
+    /// The device, by id; any that can when absent.
+    pub device: Option<String>,
+    /// Plan with this much memory instead of what is free.
+    pub memory: Option<Bytes>,
+}
+
+/// Where a model goes and what it takes. Everything that a load allocates is stated here first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The model's name.
+    pub model: String,
+    /// Digest of the model's files and of every choice made here that changes its answers.
+    pub variant: Digest,
+    /// Layers by device, in order.
+    pub segments: Vec<Segment>,
+    /// Positions of one sequence.
+    pub context: u32,
+    /// Sequences that are computed at once.
+    pub parallel: u32,
+    /// Rows of a step.
+    pub step_rows: u32,
+    /// Positions in a block of state.
+    pub block_tokens: u32,
+    /// Blocks of state over all sequences.
+    pub blocks: u32,
+    /// Type of cached keys and values.
+    pub kv_format: BlockFormat,
+    /// Every byte, by use.
+    pub bytes: PlanBytes,
+    /// Tensors with their types.
+    pub tensors: Vec<PlannedTensor>,
+}
+
+/// A range of layers on one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The device's id.
+    pub device: String,
+    /// The driver's name.
+    pub driver: String,
+    /// First layer.
+    pub first_layer: u32,
+    /// Last layer, included.
+    pub last_layer: u32,
+}
+
+/// The bytes of a plan, by use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanBytes {
+    /// Weights in the driver's layout.
+    pub weights: Bytes,
+    /// State of sequences.
+    pub state: Bytes,
+    /// Values between operations.
+    pub activations: Bytes,
+    /// Working memory of kernels.
+    pub scratch: Bytes,
+    /// The worker beside its arenas: program, tokenizer, tables.
+    pub runtime: Bytes,
+}
+
+impl PlanBytes {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> Bytes {
+        self.weights + self.state + self.activations + self.scratch + self.runtime
+    }
+}
+
+/// One tensor of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTensor {
+    /// Its name in GGUF.
+    pub name: String,
+    /// The type that it is loaded in.
+    pub format: BlockFormat,
+    /// Bytes of its data.
+    pub bytes: Bytes,
+}
+
+/// Why nothing fits, and what would.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NoPlan {
+    /// What is missing, with figures.
+    pub reason: String,
+    /// Demands that would fit, in words, the nearest first.
+    pub nearest: Vec<String>,
+}
