@@ -217,12 +217,7 @@ impl GraphBuilder {
 
     fn output_width(&self, op: &Op, inputs: &[ValueId]) -> Result<usize, GraphError> {
         let name = op.name();
-        let arity = match op {
-            Op::Embed { .. } => 0,
-            Op::Linear { .. } | Op::RmsNorm { .. } | Op::Rope { .. } | Op::SelectRows => 1,
-            Op::Gated { .. } | Op::Add => 2,
-            Op::Attention { .. } => 3,
-        };
+        let arity = op.arity();
         if inputs.len() != arity {
             return Err(invalid(
                 name,

@@ -83,6 +83,17 @@ impl Op {
             Self::SelectRows => "select_rows",
         }
     }
+
+    /// How many inputs it takes.
+    #[must_use]
+    pub const fn arity(&self) -> usize {
+        match self {
+            Self::Embed { .. } => 0,
+            Self::Linear { .. } | Self::RmsNorm { .. } | Self::Rope { .. } | Self::SelectRows => 1,
+            Self::Gated { .. } | Self::Add => 2,
+            Self::Attention { .. } => 3,
+        }
+    }
 }
 
 /// Which two numbers of a head a rotation pairs.
