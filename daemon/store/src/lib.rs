@@ -1,1 +1,5 @@
 //! Models on disk: the store folder, configured paths and the embedded pilot.
+
+mod error;
+
+pub use error::StoreError;

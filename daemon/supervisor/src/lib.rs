@@ -1,1 +1,24 @@
-//! Queues, life cycles, reservations and the spawning of workers.
+//! Decides which worker runs what: queues, life cycles, reservations, and the spawning of workers.
+//!
+//! `queue`, `lifecycle` and `reservations` are pure: they take values, time included, and return values. Around
+//! them, one task a model executes what they decide, and one task a request carries its tokens through the ledger to
+//! the client. [`Supervisor`] is the handle that the interface uses.
+//!
+//! Invariant: nothing here opens a model's contents, and nothing a worker says is believed beyond its bounds.
+
+mod config;
+mod error;
+mod handle;
+mod metering;
+pub mod spawn;
+mod status;
+
+pub use config::{
+    DEFAULT_KEEP_ALIVE, DEFAULT_LOAD_TIMEOUT, DEFAULT_QUEUE_LIMIT, DEFAULT_QUEUE_TIMEOUT, ModelConfig,
+    SupervisorConfig,
+};
+pub use error::SupervisorError;
+pub use handle::{Generation, Supervisor};
+pub use metering::{Meter, MeterError, Metering, OpenRow, Outcome};
+pub use spawn::{Limits, Role, Spawn, SpawnError, WorkerConnection, WorkerEnd, WorkerProcess};
+pub use status::{ModelState, ModelStatus, PlacedPlan, ReservationStatus, Status, TokenTotals, Totals};
