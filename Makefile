@@ -12,7 +12,7 @@ build: ## Build the three programs in target/release.
 	cargo build --release --locked --bins
 
 test: ## Format, lints, unit, property, conformance and client tests; ends with a count.
-	@scripts/test.sh
+	@scripts/test.sh $(STAGES)
 
 bench: ## What SPECIFICATION.md states, measured on this machine.
 	cargo bench --locked
