@@ -1,1 +1,25 @@
 //! The SQLite record of usage.
+//!
+//! A request's row is committed before its first token leaves, and its tokens leave under a durable lease: after a
+//! crash the row is settled at the lease, so that never a token less and at most [`LEASE_TOKENS`] more are billed than
+//! were received. One thread writes; what waits for it is committed together with one fsync.
+//!
+//! Invariants: an acknowledged row survives a power cut; a row is never counted twice; sums never shrink.
+
+mod config;
+mod error;
+mod health;
+mod lease;
+mod ledger;
+mod meter;
+mod query;
+mod row;
+
+pub use config::LedgerConfig;
+pub use error::LedgerError;
+pub use health::{Health, SLOW_COMMIT};
+pub use lease::{IN_FLIGHT_TOKENS, LEASE_TOKENS};
+pub use ledger::Ledger;
+pub use meter::Meter;
+pub use query::{RequestQuery, UsageBy, UsageQuery};
+pub use row::{OpenRow, Outcome, RequestRow, UsageRow};
