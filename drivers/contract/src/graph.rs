@@ -75,6 +75,13 @@ impl Graph {
         &self.outputs
     }
 
+    /// The value that is given out as `name`.
+    #[must_use]
+    pub fn output(&self, name: OutputName) -> Option<ValueId> {
+        let mut outputs = self.outputs.iter();
+        outputs.find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
     /// The node that makes `value`.
     ///
     /// # Panics

@@ -7,6 +7,7 @@
 //! Invariant: nothing here does I/O, and nothing here names a concrete driver or a family.
 
 mod bytes;
+mod check;
 mod device;
 mod driver;
 mod footprint;
