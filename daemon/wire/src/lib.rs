@@ -1,1 +1,3 @@
 //! Versioned types on the wire: HTTP bodies and worker frames.
+
+pub mod frames;

@@ -1,0 +1,161 @@
+//! A model's facts on the wire.
+
+use mains_contract::{Bytes, FootprintModel};
+use mains_types::{Digest, ModelFacts, TensorFacts};
+use serde::{Deserialize, Serialize};
+
+use super::plan::format;
+use super::sampling::SamplingDefaultsWire;
+use super::{FrameError, bounds};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FactsWire {
+    family: String,
+    digest: [u8; 32],
+    file_bytes: u64,
+    parameters: u64,
+    layers: u32,
+    width: u32,
+    vocabulary: u32,
+    context: u32,
+    chat: bool,
+    sampling: SamplingDefaultsWire,
+    tensors: Vec<TensorWire>,
+    footprints: Vec<(String, FootprintModelWire)>,
+    unsupported: Vec<(String, String)>,
+    block_tokens: u32,
+    runtime: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TensorWire {
+    name: String,
+    format: u32,
+    rows: u64,
+    cols: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FootprintModelWire {
+    weights: u64,
+    state_per_token: u64,
+    activations_per_row: u64,
+    activations_per_output_row: u64,
+    scratch: u64,
+    scratch_per_row: u64,
+    scratch_per_context_token: u64,
+}
+
+impl From<ModelFacts> for FactsWire {
+    fn from(facts: ModelFacts) -> Self {
+        let tensors = facts.tensors.into_iter().map(|tensor| TensorWire {
+            name: tensor.name,
+            format: tensor.format.gguf_id(),
+            rows: tensor.rows,
+            cols: tensor.cols,
+        });
+        let footprints = facts.footprints.into_iter();
+        Self {
+            family: facts.family,
+            digest: facts.digest.0,
+            file_bytes: facts.file_bytes.0,
+            parameters: facts.parameters,
+            layers: facts.layers,
+            width: facts.width,
+            vocabulary: facts.vocabulary,
+            context: facts.context,
+            chat: facts.chat,
+            sampling: facts.sampling.into(),
+            tensors: tensors.collect(),
+            footprints: footprints.map(|(driver, model)| (driver, model.into())).collect(),
+            unsupported: facts.unsupported,
+            block_tokens: facts.block_tokens,
+            runtime: facts.runtime.0,
+        }
+    }
+}
+
+impl TryFrom<FactsWire> for ModelFacts {
+    type Error = FrameError;
+
+    fn try_from(wire: FactsWire) -> Result<Self, FrameError> {
+        let driver = |name| bounds::text("facts.driver", name, bounds::NAME_BYTES);
+        if wire.block_tokens == 0 {
+            return Err(FrameError::Invalid {
+                what: "facts.block_tokens",
+                reason: "a block has at least one position".to_owned(),
+            });
+        }
+        Ok(Self {
+            family: bounds::text("facts.family", wire.family, bounds::NAME_BYTES)?,
+            digest: Digest(wire.digest),
+            file_bytes: Bytes(wire.file_bytes),
+            parameters: wire.parameters,
+            layers: wire.layers,
+            width: wire.width,
+            vocabulary: wire.vocabulary,
+            context: wire.context,
+            chat: wire.chat,
+            sampling: wire.sampling.try_into()?,
+            tensors: bounds::list("facts.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?,
+            footprints: bounds::list(
+                "facts.footprints",
+                wire.footprints,
+                bounds::DRIVERS,
+                |(name, model)| Ok((driver(name)?, model.into())),
+            )?,
+            unsupported: bounds::list(
+                "facts.unsupported",
+                wire.unsupported,
+                bounds::DRIVERS,
+                |(name, reason)| {
+                    let reason = bounds::text("facts.unsupported", reason, bounds::MESSAGE_BYTES)?;
+                    Ok((driver(name)?, reason))
+                },
+            )?,
+            block_tokens: wire.block_tokens,
+            runtime: Bytes(wire.runtime),
+        })
+    }
+}
+
+impl TryFrom<TensorWire> for TensorFacts {
+    type Error = FrameError;
+
+    fn try_from(wire: TensorWire) -> Result<Self, FrameError> {
+        Ok(Self {
+            name: bounds::text("tensor.name", wire.name, bounds::NAME_BYTES)?,
+            format: format("tensor.format", wire.format)?,
+            rows: wire.rows,
+            cols: wire.cols,
+        })
+    }
+}
+
+impl From<FootprintModel> for FootprintModelWire {
+    fn from(model: FootprintModel) -> Self {
+        Self {
+            weights: model.weights.0,
+            state_per_token: model.state_per_token.0,
+            activations_per_row: model.activations_per_row.0,
+            activations_per_output_row: model.activations_per_output_row.0,
+            scratch: model.scratch.0,
+            scratch_per_row: model.scratch_per_row.0,
+            scratch_per_context_token: model.scratch_per_context_token.0,
+        }
+    }
+}
+
+impl From<FootprintModelWire> for FootprintModel {
+    fn from(wire: FootprintModelWire) -> Self {
+        Self {
+            weights: Bytes(wire.weights),
+            state_per_token: Bytes(wire.state_per_token),
+            activations_per_row: Bytes(wire.activations_per_row),
+            activations_per_output_row: Bytes(wire.activations_per_output_row),
+            scratch: Bytes(wire.scratch),
+            scratch_per_row: Bytes(wire.scratch_per_row),
+            scratch_per_context_token: Bytes(wire.scratch_per_context_token),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a worker says to `mainsd`. None of it is trusted.
+
+use mains_contract::{Bytes, Footprint, Inventory};
+use mains_types::{Choice, FinishReason, GenerationError, ModelFacts, Started, TokenChunk};
+use serde::{Deserialize, Serialize};
+
+use super::events::{ErrorWire, FinishReasonWire, StartedWire, TokenChunkWire};
+use super::facts::FactsWire;
+use super::hello::WorkerHello;
+use super::inventory::InventoryWire;
+use super::{Frame, FrameError, bounds};
+
+/// A frame from a worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FromWorker {
+    /// The first frame.
+    Hello(WorkerHello),
+    /// The devices of the box.
+    Inventory(Inventory),
+    /// What a model's files say.
+    Facts(Box<ModelFacts>),
+    /// The model is loaded and requests may come.
+    Loaded {
+        /// What was allocated on devices.
+        footprint: Footprint,
+    },
+    /// A request's prompts are understood and admitted.
+    Started {
+        /// The request.
+        number: u64,
+        /// What is known now.
+        started: Started,
+    },
+    /// Tokens of one choice.
+    Tokens {
+        /// The request.
+        number: u64,
+        /// The tokens.
+        chunk: TokenChunk,
+    },
+    /// One choice has ended.
+    Finished {
+        /// The request.
+        number: u64,
+        /// The choice.
+        choice: Choice,
+        /// Why it ended.
+        reason: FinishReason,
+    },
+    /// Every choice of a request has ended.
+    Done {
+        /// The request.
+        number: u64,
+    },
+    /// A request was refused or ended early.
+    Failed {
+        /// The request.
+        number: u64,
+        /// Why.
+        error: GenerationError,
+    },
+    /// Alive; the number of the `Ping`.
+    Pong(u64),
+    /// What was asked for can not be had: a load or an inspection failed. In words for whoever administers the box.
+    Error(String),
+}
+
+/// [`FromWorker`] on the wire. Variants are only added at the end.
+#[derive(Debug, Serialize, Deserialize)]
+#[doc(hidden)]
+pub enum FromWorkerWire {
+    Hello(WorkerHello),
+    Inventory(InventoryWire),
+    Facts(Box<FactsWire>),
+    Loaded { footprint: [u64; 4] },
+    Started { number: u64, started: StartedWire },
+    Tokens { number: u64, chunk: TokenChunkWire },
+    Finished { number: u64, choice: u32, reason: FinishReasonWire },
+    Done { number: u64 },
+    Failed { number: u64, error: ErrorWire },
+    Pong(u64),
+    Error(String),
+}
+
+impl Frame for FromWorker {
+    type Wire = FromWorkerWire;
+
+    const MAX_BYTES: usize = bounds::FROM_WORKER_BYTES;
+
+    fn into_wire(self) -> FromWorkerWire {
+        match self {
+            Self::Hello(hello) => FromWorkerWire::Hello(hello),
+            Self::Inventory(inventory) => FromWorkerWire::Inventory(inventory.into()),
+            Self::Facts(facts) => FromWorkerWire::Facts(Box::new((*facts).into())),
+            Self::Loaded { footprint } => FromWorkerWire::Loaded {
+                footprint: [
+                    footprint.weights.0,
+                    footprint.state.0,
+                    footprint.activations.0,
+                    footprint.scratch.0,
+                ],
+            },
+            Self::Started { number, started } => FromWorkerWire::Started {
+                number,
+                started: started.into(),
+            },
+            Self::Tokens { number, chunk } => FromWorkerWire::Tokens {
+                number,
+                chunk: chunk.into(),
+            },
+            Self::Finished {
+                number,
+                choice,
+                reason,
+            } => FromWorkerWire::Finished {
+                number,
+                choice: choice.0,
+                reason: reason.into(),
+            },
+            Self::Done { number } => FromWorkerWire::Done { number },
+            Self::Failed { number, error } => FromWorkerWire::Failed {
+                number,
+                error: error.into(),
+            },
+            Self::Pong(nonce) => FromWorkerWire::Pong(nonce),
+            Self::Error(message) => FromWorkerWire::Error(message),
+        }
+    }
+
+    fn from_wire(wire: FromWorkerWire) -> Result<Self, FrameError> {
+        Ok(match wire {
+            FromWorkerWire::Hello(hello) => Self::Hello(hello.bounded()?),
+            FromWorkerWire::Inventory(inventory) => Self::Inventory(inventory.try_into()?),
+            FromWorkerWire::Facts(facts) => Self::Facts(Box::new((*facts).try_into()?)),
+            FromWorkerWire::Loaded {
+                footprint: [weights, state, activations, scratch],
+            } => Self::Loaded {
+                footprint: Footprint {
+                    weights: Bytes(weights),
+                    state: Bytes(state),
+                    activations: Bytes(activations),
+                    scratch: Bytes(scratch),
+                },
+            },
+            FromWorkerWire::Started { number, started } => Self::Started {
+                number,
+                started: started.try_into()?,
+            },
+            FromWorkerWire::Tokens { number, chunk } => Self::Tokens {
+                number,
+                chunk: chunk.try_into()?,
+            },
+            FromWorkerWire::Finished {
+                number,
+                choice,
+                reason,
+            } => Self::Finished {
+                number,
+                choice: Choice(choice),
+                reason: reason.into(),
+            },
+            FromWorkerWire::Done { number } => Self::Done { number },
+            FromWorkerWire::Failed { number, error } => Self::Failed {
+                number,
+                error: error.try_into()?,
+            },
+            FromWorkerWire::Pong(nonce) => Self::Pong(nonce),
+            FromWorkerWire::Error(message) => {
+                Self::Error(bounds::text("error", message, bounds::MESSAGE_BYTES)?)
+            }
+        })
+    }
+}

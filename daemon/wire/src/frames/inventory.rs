@@ -1,0 +1,217 @@
+//! Devices on the wire.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mains_contract::{Bytes, Device, DeviceKind, Health, HealthState, Inventory, Memory, Problem, Runtime};
+use serde::{Deserialize, Serialize};
+
+use super::{FrameError, bounds};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InventoryWire {
+    devices: Vec<DeviceWire>,
+    problems: Vec<ProblemWire>,
+    /// Since 1970.
+    probed_at: Duration,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ProblemWire {
+    source: String,
+    error: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct DeviceWire {
+    id: String,
+    vendor: Option<String>,
+    name: String,
+    kind: DeviceKindWire,
+    pci: Option<String>,
+    parent: Option<String>,
+    memory: Option<MemoryWire>,
+    runtime: Option<RuntimeWire>,
+    sources: Vec<String>,
+    usable_by: Vec<String>,
+    unusable_because: Option<String>,
+    features: Vec<String>,
+    temperature_c: Option<f64>,
+    power_w: Option<f64>,
+    utilization: Option<f64>,
+    health: HealthStateWire,
+    health_reasons: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct MemoryWire {
+    total: u64,
+    free: Option<u64>,
+    shared: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RuntimeWire {
+    name: String,
+    version: Option<String>,
+}
+
+impl From<Inventory> for InventoryWire {
+    fn from(inventory: Inventory) -> Self {
+        let problems = inventory
+            .problems
+            .into_iter()
+            .map(|Problem { source, error }| ProblemWire { source, error });
+        Self {
+            devices: inventory.devices.into_iter().map(Into::into).collect(),
+            problems: problems.collect(),
+            // A clock before 1970 is wrong anyway: it reads as 1970.
+            probed_at: inventory
+                .probed_at
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<InventoryWire> for Inventory {
+    type Error = FrameError;
+
+    fn try_from(wire: InventoryWire) -> Result<Self, FrameError> {
+        let probed_at: Option<SystemTime> = UNIX_EPOCH.checked_add(wire.probed_at);
+        Ok(Self {
+            devices: bounds::list(
+                "inventory.devices",
+                wire.devices,
+                bounds::DEVICES,
+                TryInto::try_into,
+            )?,
+            problems: bounds::list(
+                "inventory.problems",
+                wire.problems,
+                bounds::PROBLEMS,
+                |ProblemWire { source, error }| {
+                    Ok(Problem {
+                        source: bounds::text("problem.source", source, bounds::NAME_BYTES)?,
+                        error: bounds::text("problem.error", error, bounds::MESSAGE_BYTES)?,
+                    })
+                },
+            )?,
+            probed_at: probed_at.ok_or_else(|| FrameError::Invalid {
+                what: "inventory.probed_at",
+                reason: "beyond what a clock can show".to_owned(),
+            })?,
+        })
+    }
+}
+
+impl From<Device> for DeviceWire {
+    fn from(device: Device) -> Self {
+        let memory = device.memory.map(|Memory { total, free, shared }| MemoryWire {
+            total: total.0,
+            free: free.map(|free| free.0),
+            shared,
+        });
+        let runtime = device
+            .runtime
+            .map(|Runtime { name, version }| RuntimeWire { name, version });
+        Self {
+            id: device.id,
+            vendor: device.vendor,
+            name: device.name,
+            kind: device.kind.into(),
+            pci: device.pci,
+            parent: device.parent,
+            memory,
+            runtime,
+            sources: device.sources,
+            usable_by: device.usable_by,
+            unusable_because: device.unusable_because,
+            features: device.features,
+            temperature_c: device.temperature_c,
+            power_w: device.power_w,
+            utilization: device.utilization,
+            health: device.health.state.into(),
+            health_reasons: device.health.reasons,
+        }
+    }
+}
+
+impl TryFrom<DeviceWire> for Device {
+    type Error = FrameError;
+
+    fn try_from(wire: DeviceWire) -> Result<Self, FrameError> {
+        let name = |what, text| bounds::text(what, text, bounds::NAME_BYTES);
+        let optional = |what, text| bounds::optional_text(what, text, bounds::NAME_BYTES);
+        let words = |what, list| bounds::texts(what, list, bounds::DEVICE_WORDS, bounds::NAME_BYTES);
+        let memory = wire.memory.map(|MemoryWire { total, free, shared }| Memory {
+            total: Bytes(total),
+            free: free.map(Bytes),
+            shared,
+        });
+        let runtime = wire.runtime.map(|RuntimeWire { name: runtime, version }| {
+            Ok::<_, FrameError>(Runtime {
+                name: name("runtime.name", runtime)?,
+                version: optional("runtime.version", version)?,
+            })
+        });
+        let because = wire.unusable_because;
+        Ok(Self {
+            id: name("device.id", wire.id)?,
+            vendor: optional("device.vendor", wire.vendor)?,
+            name: name("device.name", wire.name)?,
+            kind: wire.kind.into(),
+            pci: optional("device.pci", wire.pci)?,
+            parent: optional("device.parent", wire.parent)?,
+            memory,
+            runtime: runtime.transpose()?,
+            sources: words("device.sources", wire.sources)?,
+            usable_by: words("device.usable_by", wire.usable_by)?,
+            unusable_because: bounds::optional_text(
+                "device.unusable_because",
+                because,
+                bounds::MESSAGE_BYTES,
+            )?,
+            features: bounds::texts(
+                "device.features",
+                wire.features,
+                bounds::FEATURES,
+                bounds::NAME_BYTES,
+            )?,
+            temperature_c: bounds::optional_finite("device.temperature_c", wire.temperature_c)?,
+            power_w: bounds::optional_finite("device.power_w", wire.power_w)?,
+            utilization: bounds::optional_finite("device.utilization", wire.utilization)?,
+            health: Health {
+                state: wire.health.into(),
+                reasons: bounds::texts(
+                    "health.reasons",
+                    wire.health_reasons,
+                    bounds::DEVICE_WORDS,
+                    bounds::MESSAGE_BYTES,
+                )?,
+            },
+        })
+    }
+}
+
+/// One table for both directions, so that none can be forgotten in one of them.
+macro_rules! mirror {
+    ($wire:ident, $noun:ident, $($variant:ident),+) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        enum $wire { $($variant),+ }
+
+        impl From<$noun> for $wire {
+            fn from(noun: $noun) -> Self {
+                match noun { $($noun::$variant => Self::$variant),+ }
+            }
+        }
+
+        impl From<$wire> for $noun {
+            fn from(wire: $wire) -> Self {
+                match wire { $($wire::$variant => Self::$variant),+ }
+            }
+        }
+    };
+}
+
+mirror!(DeviceKindWire, DeviceKind, Cpu, Gpu, IntegratedGpu, Npu, Software);
+mirror!(HealthStateWire, HealthState, Ok, Degraded, Failed, Lost);

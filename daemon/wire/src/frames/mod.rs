@@ -1,0 +1,29 @@
+//! Frames between `mainsd` and its workers.
+//!
+//! A frame is a length (4 bytes, big endian, [`Frame::MAX_BYTES`] at the most) and one postcard value. Both sides start
+//! with a `Hello`, whose layout never changes; a side that finds another [`PROTOCOL_VERSION`] in it ends the connection.
+//!
+//! Types on the wire are private to this module: callers see nouns of `mains-types` and `mains-contract`, and every
+//! collection, text and number is checked against a named bound before it becomes one.
+//!
+//! Flow: a worker never waits for a client. `mainsd` reads its stream all the time, buffers a bounded amount a request
+//! and cancels the request whose client does not keep up; when `mainsd` itself stops reading, the worker stops computing.
+
+pub mod bounds;
+mod codec;
+mod error;
+mod events;
+mod facts;
+mod from_worker;
+mod generate;
+mod hello;
+mod inventory;
+mod plan;
+mod sampling;
+mod to_worker;
+
+pub use codec::{Frame, FrameReader, FrameWriter, decode, encode};
+pub use error::FrameError;
+pub use from_worker::FromWorker;
+pub use hello::{BUILD_ID, DaemonHello, PROTOCOL_VERSION, Role, Wall, WorkerHello};
+pub use to_worker::ToWorker;

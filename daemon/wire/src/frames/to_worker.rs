@@ -1,0 +1,112 @@
+//! What `mainsd` says to a worker.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use mains_types::{Generate, Plan};
+use serde::{Deserialize, Serialize};
+
+use super::generate::GenerateWire;
+use super::hello::DaemonHello;
+use super::plan::PlanWire;
+use super::{Frame, FrameError, bounds};
+
+/// A frame to a worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToWorker {
+    /// The first frame.
+    Hello(DaemonHello),
+    /// To `probe`: find the devices. Answered by `Inventory`.
+    Probe,
+    /// To `inspect`: read a model's files. Answered by `Facts` or `Error`.
+    Inspect {
+        /// A GGUF file or a Hugging Face folder.
+        path: PathBuf,
+        /// Drivers whose footprints are wanted; every driver when empty.
+        drivers: Vec<String>,
+    },
+    /// To `run`, once: load a model as planned. Answered by `Loaded` or `Error`.
+    Load {
+        /// A GGUF file or a Hugging Face folder.
+        path: PathBuf,
+        /// Where it goes.
+        plan: Plan,
+        /// Threads of a CPU driver; as many as there are processors when 0.
+        threads: u32,
+    },
+    /// To `run`, after `Loaded`: generate. Answered by `Started`, `Tokens`, `Finished` for each choice and `Done`, or by
+    /// `Failed`, each with this number.
+    Generate(u64, Generate),
+    /// To `run`: end that request within one step. Nothing more is said about it.
+    Cancel(u64),
+    /// Are you alive? Answered by `Pong` with the same number, only while the worker makes progress or is idle.
+    Ping(u64),
+    /// End now.
+    Shutdown,
+}
+
+/// [`ToWorker`] on the wire. Variants are only added at the end.
+#[derive(Debug, Serialize, Deserialize)]
+#[doc(hidden)]
+pub enum ToWorkerWire {
+    Hello(DaemonHello),
+    Probe,
+    Inspect { path: Vec<u8>, drivers: Vec<String> },
+    Load { path: Vec<u8>, plan: PlanWire, threads: u32 },
+    Generate(u64, Box<GenerateWire>),
+    Cancel(u64),
+    Ping(u64),
+    Shutdown,
+}
+
+impl Frame for ToWorker {
+    type Wire = ToWorkerWire;
+
+    const MAX_BYTES: usize = bounds::TO_WORKER_BYTES;
+
+    fn into_wire(self) -> ToWorkerWire {
+        match self {
+            Self::Hello(hello) => ToWorkerWire::Hello(hello),
+            Self::Probe => ToWorkerWire::Probe,
+            Self::Inspect { path, drivers } => ToWorkerWire::Inspect {
+                path: path.into_os_string().into_vec(),
+                drivers,
+            },
+            Self::Load { path, plan, threads } => ToWorkerWire::Load {
+                path: path.into_os_string().into_vec(),
+                plan: plan.into(),
+                threads,
+            },
+            Self::Generate(number, generate) => ToWorkerWire::Generate(number, Box::new(generate.into())),
+            Self::Cancel(number) => ToWorkerWire::Cancel(number),
+            Self::Ping(nonce) => ToWorkerWire::Ping(nonce),
+            Self::Shutdown => ToWorkerWire::Shutdown,
+        }
+    }
+
+    fn from_wire(wire: ToWorkerWire) -> Result<Self, FrameError> {
+        Ok(match wire {
+            ToWorkerWire::Hello(hello) => Self::Hello(hello.bounded()?),
+            ToWorkerWire::Probe => Self::Probe,
+            ToWorkerWire::Inspect { path, drivers } => Self::Inspect {
+                path: bounded_path(path)?,
+                drivers: bounds::texts("inspect.drivers", drivers, bounds::DRIVERS, bounds::NAME_BYTES)?,
+            },
+            ToWorkerWire::Load { path, plan, threads } => Self::Load {
+                path: bounded_path(path)?,
+                plan: plan.try_into()?,
+                threads,
+            },
+            ToWorkerWire::Generate(number, generate) => Self::Generate(number, (*generate).try_into()?),
+            ToWorkerWire::Cancel(number) => Self::Cancel(number),
+            ToWorkerWire::Ping(nonce) => Self::Ping(nonce),
+            ToWorkerWire::Shutdown => Self::Shutdown,
+        })
+    }
+}
+
+fn bounded_path(path: Vec<u8>) -> Result<PathBuf, FrameError> {
+    bounds::within("path", path.len(), bounds::PATH_BYTES)?;
+    Ok(OsString::from_vec(path).into())
+}
