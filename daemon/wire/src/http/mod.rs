@@ -37,6 +37,11 @@ mod request_error;
 mod status_body;
 mod usage_body;
 
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod response_tests;
+
 pub use chat_request::ChatRequest;
 pub use chat_response::{ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatDelta, ChatMessage};
 pub use common::Streaming;
