@@ -1,0 +1,15 @@
+//! GGUF: one file with typed metadata and tensors (ggml `docs/gguf.md`, versions 2 and 3, little-endian).
+
+mod cursor;
+mod header;
+pub mod limits;
+mod metadata;
+mod reader;
+mod types;
+mod value;
+mod writer;
+
+pub use metadata::Metadata;
+pub use reader::Gguf;
+pub use value::{Array, FromValue, Value};
+pub use writer::{GgufWriter, TensorSpec};

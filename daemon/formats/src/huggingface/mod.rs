@@ -1,0 +1,8 @@
+//! A Hugging Face model folder: JSON files and safetensors.
+
+mod folder;
+mod shard;
+mod template;
+
+pub use folder::HuggingFace;
+pub use shard::Shard;
