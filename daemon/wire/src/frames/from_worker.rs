@@ -72,12 +72,29 @@ pub enum FromWorkerWire {
     Hello(WorkerHello),
     Inventory(InventoryWire),
     Facts(Box<FactsWire>),
-    Loaded { footprint: [u64; 4] },
-    Started { number: u64, started: StartedWire },
-    Tokens { number: u64, chunk: TokenChunkWire },
-    Finished { number: u64, choice: u32, reason: FinishReasonWire },
-    Done { number: u64 },
-    Failed { number: u64, error: ErrorWire },
+    Loaded {
+        footprint: [u64; 4],
+    },
+    Started {
+        number: u64,
+        started: StartedWire,
+    },
+    Tokens {
+        number: u64,
+        chunk: TokenChunkWire,
+    },
+    Finished {
+        number: u64,
+        choice: u32,
+        reason: FinishReasonWire,
+    },
+    Done {
+        number: u64,
+    },
+    Failed {
+        number: u64,
+        error: ErrorWire,
+    },
     Pong(u64),
     Error(String),
 }

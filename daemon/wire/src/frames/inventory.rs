@@ -65,10 +65,7 @@ impl From<Inventory> for InventoryWire {
             devices: inventory.devices.into_iter().map(Into::into).collect(),
             problems: problems.collect(),
             // A clock before 1970 is wrong anyway: it reads as 1970.
-            probed_at: inventory
-                .probed_at
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
+            probed_at: inventory.probed_at.duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 }
@@ -148,12 +145,17 @@ impl TryFrom<DeviceWire> for Device {
             free: free.map(Bytes),
             shared,
         });
-        let runtime = wire.runtime.map(|RuntimeWire { name: runtime, version }| {
-            Ok::<_, FrameError>(Runtime {
-                name: name("runtime.name", runtime)?,
-                version: optional("runtime.version", version)?,
-            })
-        });
+        let runtime = wire.runtime.map(
+            |RuntimeWire {
+                 name: runtime,
+                 version,
+             }| {
+                Ok::<_, FrameError>(Runtime {
+                    name: name("runtime.name", runtime)?,
+                    version: optional("runtime.version", version)?,
+                })
+            },
+        );
         let because = wire.unusable_because;
         Ok(Self {
             id: name("device.id", wire.id)?,

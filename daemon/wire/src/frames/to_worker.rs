@@ -52,8 +52,15 @@ pub enum ToWorker {
 pub enum ToWorkerWire {
     Hello(DaemonHello),
     Probe,
-    Inspect { path: Vec<u8>, drivers: Vec<String> },
-    Load { path: Vec<u8>, plan: PlanWire, threads: u32 },
+    Inspect {
+        path: Vec<u8>,
+        drivers: Vec<String>,
+    },
+    Load {
+        path: Vec<u8>,
+        plan: PlanWire,
+        threads: u32,
+    },
     Generate(u64, Box<GenerateWire>),
     Cancel(u64),
     Ping(u64),

@@ -1,0 +1,120 @@
+//! Answers to all but requests.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use mains_contract::{
+    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Health, Inventory, Memory, StepLimits,
+};
+use mains_types::{Digest, ModelFacts, Plan, SamplingDefaults, TensorFacts};
+use mains_wire::frames::FromWorker;
+
+use crate::behaviour::{Behaviour, Load, die, hang};
+
+/// Positions in a block of state.
+const BLOCK_TOKENS: u32 = 16;
+/// Numbers in a row of the only tensor.
+const WIDTH: u32 = 256;
+/// Working memory beside the weights, the same everywhere: small against a MiB of weights.
+const SMALL: Bytes = Bytes(1024);
+
+/// One CPU device with the configured memory.
+pub(crate) fn inventory(behaviour: &Behaviour) -> FromWorker {
+    let memory = Bytes::from_mib(behaviour.memory_mib);
+    let device = Device {
+        id: "cpu".to_owned(),
+        vendor: None,
+        name: "Null".to_owned(),
+        kind: DeviceKind::Cpu,
+        pci: None,
+        parent: None,
+        memory: Some(Memory {
+            total: memory,
+            free: Some(memory),
+            shared: true,
+        }),
+        runtime: None,
+        sources: vec!["null".to_owned()],
+        usable_by: vec!["cpu".to_owned()],
+        unusable_because: None,
+        features: Vec::new(),
+        temperature_c: None,
+        power_w: None,
+        utilization: None,
+        health: Health::ok(),
+    };
+    FromWorker::Inventory(Inventory {
+        devices: vec![device],
+        problems: Vec::new(),
+        probed_at: SystemTime::now(),
+    })
+}
+
+/// Facts of a model with one tensor, as the options in `path` say.
+pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
+    let behaviour = behaviour.with_file(path)?;
+    let weights = Bytes::from_mib(behaviour.weights_mib);
+    let tensor = TensorFacts {
+        name: "token_embd.weight".to_owned(),
+        format: BlockFormat::F32,
+        rows: weights.0 / (4 * u64::from(WIDTH)),
+        cols: WIDTH.into(),
+    };
+    Ok(FromWorker::Facts(Box::new(ModelFacts {
+        family: "null".to_owned(),
+        digest: digest(path),
+        file_bytes: weights,
+        parameters: weights.0 / 4,
+        layers: 1,
+        width: WIDTH,
+        vocabulary: 256,
+        context: behaviour.context,
+        chat: true,
+        sampling: SamplingDefaults::default(),
+        tensors: vec![tensor],
+        footprints: vec![("cpu".to_owned(), footprint(weights))],
+        unsupported: Vec::new(),
+        block_tokens: BLOCK_TOKENS,
+        runtime: SMALL,
+    })))
+}
+
+/// The answer to a load, if the options let it answer.
+pub(crate) fn loaded(behaviour: &Behaviour, plan: Plan) -> FromWorker {
+    match behaviour.load {
+        Load::Ok => {
+            let limits = StepLimits {
+                rows: plan.step_rows as usize,
+                output_rows: plan.parallel as usize,
+                context: plan.context as usize,
+                blocks: plan.blocks as usize,
+                block_tokens: plan.block_tokens as usize,
+            };
+            FromWorker::Loaded {
+                footprint: footprint(plan.bytes.weights).at(&limits),
+            }
+        }
+        Load::Error => FromWorker::Error("the null worker was told to refuse this load".to_owned()),
+        Load::Die => die(),
+        Load::Hang => hang(),
+    }
+}
+
+fn footprint(weights: Bytes) -> FootprintModel {
+    FootprintModel {
+        weights,
+        state_per_token: SMALL,
+        ..FootprintModel::default()
+    }
+}
+
+/// Different for different paths; no digest of any content.
+fn digest(path: &Path) -> Digest {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&hasher.finish().to_le_bytes());
+    Digest(digest)
+}
