@@ -1,0 +1,15 @@
+//! Parts that families share. A family is a [`Decoder`] value; each part knows how to add itself to a graph.
+//!
+//! Invariant: a part takes its weights by their GGUF names and knows nothing of files.
+
+mod attention;
+mod decoder;
+mod mlp;
+mod norm;
+mod rope;
+
+pub use attention::Attention;
+pub use decoder::{Decoder, DecoderLayer};
+pub use mlp::GatedMlp;
+pub use norm::RmsNorm;
+pub use rope::Rope;

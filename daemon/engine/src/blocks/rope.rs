@@ -1,0 +1,59 @@
+//! Rotary position embedding (arXiv 2104.09864).
+
+use mains_contract::{GraphBuilder, GraphError, Op, RopePairing, ValueId};
+
+/// How heads are rotated by their position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rope {
+    /// One inverse frequency a pair of numbers.
+    pub inverse_frequencies: Vec<f32>,
+    /// Which two numbers make a pair.
+    pub pairing: RopePairing,
+}
+
+impl Rope {
+    /// The original frequencies, `base^(-2i / head_dim)`, without scaling for longer contexts.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a head has far fewer than 2^24 numbers, and the operation takes float32"
+    )]
+    pub fn unscaled(base: f32, head_dim: usize, pairing: RopePairing) -> Self {
+        let frequency = |pair: usize| {
+            let exponent = 2.0 * pair as f64 / head_dim as f64;
+            f64::from(base).powf(-exponent) as f32
+        };
+        Self {
+            inverse_frequencies: (0..head_dim / 2).map(frequency).collect(),
+            pairing,
+        }
+    }
+
+    /// Rotates every head of `input`.
+    pub(super) fn push(
+        &self,
+        graph: &mut GraphBuilder,
+        head_dim: usize,
+        input: ValueId,
+    ) -> Result<ValueId, GraphError> {
+        let op = Op::Rope {
+            head_dim,
+            inverse_frequencies: self.inverse_frequencies.clone(),
+            pairing: self.pairing,
+        };
+        graph.push(op, &[input])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rope;
+    use mains_contract::RopePairing;
+
+    #[test]
+    fn frequencies_fall_from_one_by_a_constant_factor() {
+        let rope = Rope::unscaled(10_000.0, 8, RopePairing::Halves);
+        assert_eq!(rope.inverse_frequencies, [1.0, 0.1, 0.01, 0.001]);
+    }
+}

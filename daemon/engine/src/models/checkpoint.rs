@@ -1,0 +1,180 @@
+//! A model's files, GGUF or Hugging Face, asked through the same calls.
+
+use std::path::Path;
+
+use mains_contract::WeightData;
+use mains_formats::{Array, Gguf, HuggingFace, Tensor, Value};
+use serde_json::{Map, Value as Json};
+
+use super::defaults::{self, Defaults};
+use super::settings::{Settings, TensorHints};
+use super::{Family, ModelError};
+
+/// Open files of one model.
+#[derive(Debug)]
+pub enum Checkpoint {
+    /// One GGUF file.
+    Gguf(Gguf),
+    /// A Hugging Face folder.
+    HuggingFace(Box<HuggingFace>),
+}
+
+impl Checkpoint {
+    /// Opens a folder as Hugging Face's, anything else as GGUF.
+    ///
+    /// # Errors
+    /// [`ModelError::Files`] with the path and what is wrong.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        if path.is_dir() {
+            Ok(Self::HuggingFace(Box::new(HuggingFace::open(path)?)))
+        } else {
+            Ok(Self::Gguf(Gguf::open(path)?))
+        }
+    }
+
+    /// What the files call the model's architecture.
+    ///
+    /// # Errors
+    /// [`ModelError`] when they do not say.
+    pub fn family_name(&self) -> Result<&str, ModelError> {
+        match self {
+            Self::Gguf(gguf) => Ok(gguf.metadata().require("general.architecture")?),
+            Self::HuggingFace(folder) => {
+                let name = folder.config.get("model_type").and_then(Json::as_str);
+                name.ok_or_else(|| ModelError::MissingSetting {
+                    name: "model_type".to_owned(),
+                })
+            }
+        }
+    }
+
+    /// Source of the chat template.
+    #[must_use]
+    pub fn chat_template(&self) -> Option<&str> {
+        match self {
+            Self::Gguf(gguf) => match gguf.metadata().get("tokenizer.chat_template") {
+                Some(Value::String(template)) => Some(template),
+                _ => None,
+            },
+            Self::HuggingFace(folder) => folder.chat_template.as_deref(),
+        }
+    }
+
+    /// Names of all tensors, as the files have them.
+    pub(super) fn tensor_names(&self) -> Vec<String> {
+        let name = |tensor: Tensor<'_>| tensor.name.to_owned();
+        match self {
+            Self::Gguf(gguf) => gguf.tensors().map(name).collect(),
+            Self::HuggingFace(folder) => folder.tensors().map(name).collect(),
+        }
+    }
+
+    /// The tensor called `name` in the files.
+    pub(super) fn tensor(&self, name: &str) -> Result<WeightData<'_>, ModelError> {
+        let tensor = match self {
+            Self::Gguf(gguf) => gguf.tensor(name)?,
+            Self::HuggingFace(folder) => folder.tensor(name)?,
+        };
+        Ok(WeightData {
+            format: tensor.format,
+            rows: tensor.rows,
+            cols: tensor.cols,
+            bytes: tensor.bytes,
+        })
+    }
+
+    /// The GGUF name of the tensor that the files call `name`; none when `family` has no such tensor.
+    pub(super) fn gguf_name(&self, family: &Family, name: &str) -> Option<String> {
+        match self {
+            Self::Gguf(_) => family.has_tensor(name).then(|| name.to_owned()),
+            Self::HuggingFace(_) => family.gguf_name(name),
+        }
+    }
+
+    /// The hyperparameters, for `family` to read.
+    pub(super) fn settings(&self, family: &Family) -> Result<Settings, ModelError> {
+        let hints = self.hints(family);
+        match self {
+            Self::Gguf(gguf) => {
+                let mut values = json_of(gguf);
+                let prefix = format!("{}.", family.name);
+                values.retain(|key, _| key.starts_with(&prefix));
+                let values = values.into_iter();
+                let short = values.map(|(key, value)| (key[prefix.len()..].to_owned(), value));
+                Ok(Settings::from_gguf(short.collect(), hints))
+            }
+            Self::HuggingFace(folder) => Settings::from_huggingface(&folder.config, hints),
+        }
+    }
+
+    /// What tensors say beside the settings.
+    #[must_use]
+    pub fn hints(&self, family: &Family) -> TensorHints {
+        let find = |name: &str| match self {
+            Self::Gguf(gguf) => gguf.find(name),
+            Self::HuggingFace(folder) => folder.find(&family.huggingface_name(name)?),
+        };
+        TensorHints {
+            embedding_rows: find("token_embd.weight").map_or(0, |tensor| tensor.rows),
+            has_output: find("output.weight").is_some(),
+        }
+    }
+
+    /// Default sampling and special tokens.
+    pub(super) fn defaults(&self) -> Result<Defaults, ModelError> {
+        match self {
+            Self::Gguf(gguf) => defaults::from_gguf(&json_of(gguf)),
+            Self::HuggingFace(folder) => {
+                defaults::from_huggingface(&folder.config, folder.generation_config.as_ref())
+            }
+        }
+    }
+}
+
+/// Metadata as JSON. The tokenizer's long arrays are not for settings: only their lengths are told.
+fn json_of(gguf: &Gguf) -> Map<String, Json> {
+    gguf.metadata()
+        .iter()
+        .map(|(key, value)| (key.to_owned(), json(value)))
+        .collect()
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::U8(value) => (*value).into(),
+        Value::I8(value) => (*value).into(),
+        Value::U16(value) => (*value).into(),
+        Value::I16(value) => (*value).into(),
+        Value::U32(value) => (*value).into(),
+        Value::I32(value) => (*value).into(),
+        Value::U64(value) => (*value).into(),
+        Value::I64(value) => (*value).into(),
+        Value::F32(value) => (*value).into(),
+        Value::F64(value) => (*value).into(),
+        Value::Bool(value) => (*value).into(),
+        Value::String(value) => value.as_str().into(),
+        Value::Array(array) => json_array(array),
+    }
+}
+
+fn json_array(array: &Array) -> Json {
+    /// Values of an array that may be a setting: one a layer, or a few ids.
+    const MAX_SETTING_LEN: usize = 4096;
+    if array.len() > MAX_SETTING_LEN {
+        return format!("{} of {} values", array.type_name(), array.len()).into();
+    }
+    match array {
+        Array::U8(values) => values.clone().into(),
+        Array::I8(values) => values.clone().into(),
+        Array::U16(values) => values.clone().into(),
+        Array::I16(values) => values.clone().into(),
+        Array::U32(values) => values.clone().into(),
+        Array::I32(values) => values.clone().into(),
+        Array::U64(values) => values.clone().into(),
+        Array::I64(values) => values.clone().into(),
+        Array::F32(values) => values.clone().into(),
+        Array::F64(values) => values.clone().into(),
+        Array::Bool(values) => values.clone().into(),
+        Array::String(values) => values.clone().into(),
+    }
+}

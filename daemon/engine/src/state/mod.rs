@@ -1,0 +1,10 @@
+//! Paged state: which block holds which positions of which sequence.
+//!
+//! Pure: blocks are numbers here, drivers own the storage. A block may belong to several sequences while none writes to
+//! it; before one does, it gets a copy (arXiv 2309.06180).
+
+mod pool;
+mod table;
+
+pub use pool::BlockPool;
+pub use table::{BlockTable, OutOfBlocks};
