@@ -1,6 +1,6 @@
 //! A plan: which tensor goes where in which type, and every byte that it will take.
 
-use mains_contract::{BlockFormat, Bytes};
+use mains_contract::{BlockFormat, Bytes, StepLimits};
 
 use crate::Digest;
 
@@ -42,6 +42,21 @@ pub struct Plan {
     pub bytes: PlanBytes,
     /// Tensors with their types.
     pub tensors: Vec<PlannedTensor>,
+}
+
+impl Plan {
+    /// The limits that planner and worker compute by: every sequence may have one output row a step. What asks for more,
+    /// such as log-probabilities of a prompt, takes more steps.
+    #[must_use]
+    pub const fn limits(&self) -> StepLimits {
+        StepLimits {
+            rows: self.step_rows as usize,
+            output_rows: self.parallel as usize,
+            context: self.context as usize,
+            blocks: self.blocks as usize,
+            block_tokens: self.block_tokens as usize,
+        }
+    }
 }
 
 /// A range of layers on one device.

@@ -1,0 +1,282 @@
+//! What a plan promises, over many boxes, models and demands.
+
+use std::time::SystemTime;
+
+use mains_contract::{
+    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Health, HealthState, Inventory, Memory,
+};
+use mains_planner::{DEFAULT_PARALLEL, HOST_RESERVE, MAX_PARALLEL, plan};
+use mains_types::{Demand, Digest, ModelFacts, SamplingDefaults, TensorFacts};
+use proptest::prelude::*;
+
+fn device(id: &str, free: Option<Bytes>) -> Device {
+    Device {
+        id: id.to_owned(),
+        vendor: None,
+        name: "a device of the test".to_owned(),
+        kind: DeviceKind::Cpu,
+        pci: None,
+        parent: None,
+        memory: Some(Memory {
+            total: Bytes::from_mib(1 << 20),
+            free,
+            shared: false,
+        }),
+        runtime: None,
+        sources: Vec::new(),
+        usable_by: vec!["cpu".to_owned()],
+        unusable_because: None,
+        features: Vec::new(),
+        temperature_c: None,
+        power_w: None,
+        utilization: None,
+        health: Health::ok(),
+    }
+}
+
+fn inventory(devices: Vec<Device>) -> Inventory {
+    Inventory {
+        devices,
+        problems: Vec::new(),
+        probed_at: SystemTime::UNIX_EPOCH,
+    }
+}
+
+fn box_with(free: u64) -> Inventory {
+    inventory(vec![device("cpu", Some(Bytes(free)))])
+}
+
+fn model() -> ModelFacts {
+    ModelFacts {
+        family: "qwen3".to_owned(),
+        digest: Digest([7; 32]),
+        file_bytes: Bytes::from_mib(12),
+        parameters: 6_000_000,
+        layers: 4,
+        width: 256,
+        vocabulary: 4096,
+        context: 2048,
+        chat: true,
+        sampling: SamplingDefaults::default(),
+        tensors: vec![TensorFacts {
+            name: "token_embd.weight".to_owned(),
+            format: BlockFormat::BF16,
+            rows: 4096,
+            cols: 256,
+        }],
+        footprints: vec![("cpu".to_owned(), footprint())],
+        unsupported: vec![("other".to_owned(), "it lacks rope".to_owned())],
+        block_tokens: 16,
+        runtime: Bytes::from_mib(20),
+    }
+}
+
+fn footprint() -> FootprintModel {
+    FootprintModel {
+        weights: Bytes::from_mib(12),
+        state_per_token: Bytes(8192),
+        activations_per_row: Bytes(6000),
+        activations_per_output_row: Bytes(16384),
+        scratch: Bytes(4096),
+        scratch_per_row: Bytes(512),
+        scratch_per_context_token: Bytes(64),
+    }
+}
+
+fn demand(context: Option<u32>, parallel: Option<u32>) -> Demand {
+    Demand {
+        context,
+        parallel,
+        ..Demand::default()
+    }
+}
+
+#[test]
+fn takes_the_models_context_and_the_default_of_sequences_when_all_fits() {
+    let plan = plan(&box_with(1 << 40), &model(), "pilot", &Demand::default()).unwrap();
+    assert_eq!((plan.context, plan.parallel), (2048, DEFAULT_PARALLEL));
+    assert_eq!(plan.blocks, DEFAULT_PARALLEL * 128);
+    assert_eq!(
+        plan.bytes.state,
+        Bytes(8192).times(u64::from(DEFAULT_PARALLEL) * 2048)
+    );
+    assert_eq!(plan.segments[0].driver, "cpu");
+    assert_eq!(plan.tensors[0].bytes, Bytes(4096 * 256 * 2));
+    assert_eq!(
+        footprint().at(&plan.limits()).total() + model().runtime,
+        plan.bytes.total()
+    );
+}
+
+#[test]
+fn names_what_is_missing_and_what_would_fit() {
+    let full = demand(Some(2048), Some(8));
+    let refused = plan(&box_with(60 << 20), &model(), "pilot", &full).unwrap_err();
+    assert!(refused.reason.contains("60.0 MiB may be used"), "{refused}");
+    assert!(
+        refused.nearest[0].starts_with("context 2048 and parallel 1"),
+        "{:?}",
+        refused.nearest
+    );
+}
+
+#[test]
+fn asks_for_no_other_device_than_demanded() {
+    let elsewhere = Demand {
+        device: Some("gpu-0".to_owned()),
+        ..Demand::default()
+    };
+    let refused = plan(&box_with(1 << 40), &model(), "pilot", &elsewhere).unwrap_err();
+    assert_eq!(refused.reason, "there is no device \"gpu-0\"");
+
+    let mut gpu = device("gpu-0", Some(Bytes(1 << 40)));
+    gpu.usable_by.clear();
+    gpu.unusable_because = Some("no driver of this version computes on it".to_owned());
+    let both = inventory(vec![device("cpu", Some(Bytes(1 << 40))), gpu]);
+    let refused = plan(&both, &model(), "pilot", &elsewhere).unwrap_err();
+    assert!(refused.reason.contains("no driver of this version"), "{refused}");
+    assert_eq!(
+        plan(&both, &model(), "pilot", &Demand::default())
+            .unwrap()
+            .segments[0]
+            .device,
+        "cpu"
+    );
+}
+
+#[test]
+fn passes_over_devices_that_failed_or_do_not_know_their_memory() {
+    let mut failed = device("cpu", Some(Bytes(1 << 40)));
+    failed.health = Health {
+        state: HealthState::Failed,
+        reasons: vec!["its memory has errors".to_owned()],
+    };
+    let refused = plan(&inventory(vec![failed]), &model(), "pilot", &Demand::default()).unwrap_err();
+    assert!(refused.reason.contains("its memory has errors"), "{refused}");
+
+    let unknown = inventory(vec![device("cpu", None)]);
+    let refused = plan(&unknown, &model(), "pilot", &Demand::default()).unwrap_err();
+    assert!(refused.reason.contains("not known"), "{refused}");
+    let told = Demand {
+        memory: Some(Bytes::from_mib(1024)),
+        ..Demand::default()
+    };
+    assert!(plan(&unknown, &model(), "pilot", &told).is_ok());
+}
+
+#[test]
+fn leaves_the_host_room_where_it_shares_the_memory() {
+    let mut cpu = device("cpu", Some(Bytes::from_mib(64) + HOST_RESERVE));
+    cpu.memory.as_mut().unwrap().shared = true;
+    let plan = plan(&inventory(vec![cpu]), &model(), "pilot", &Demand::default()).unwrap();
+    assert!(plan.bytes.total() <= Bytes::from_mib(64));
+}
+
+#[test]
+fn names_the_driver_that_lacks_an_operation() {
+    let mut facts = model();
+    facts.footprints.clear();
+    facts.unsupported = vec![("cpu".to_owned(), "it lacks rope".to_owned())];
+    let refused = plan(&box_with(1 << 40), &facts, "pilot", &Demand::default()).unwrap_err();
+    assert!(refused.reason.contains("driver cpu: it lacks rope"), "{refused}");
+}
+
+#[test]
+fn refuses_demands_beyond_the_model() {
+    for bad in [
+        demand(Some(2049), None),
+        demand(Some(0), None),
+        demand(None, Some(0)),
+        demand(None, Some(MAX_PARALLEL + 1)),
+    ] {
+        assert!(
+            plan(&box_with(1 << 40), &model(), "pilot", &bad).is_err(),
+            "{bad:?}"
+        );
+    }
+}
+
+prop_compose! {
+    fn any_model()(
+        context in 1_u32..200_000,
+        block_tokens in 1_u32..300,
+        weights in 0_u64..1 << 34,
+        state in 0_u64..1 << 20,
+        row in 0_u64..1 << 22,
+        output_row in 0_u64..1 << 22,
+        scratch in 0_u64..1 << 26,
+        runtime in 0_u64..1 << 26,
+    ) -> ModelFacts {
+        let mut facts = model();
+        facts.context = context;
+        facts.block_tokens = block_tokens;
+        facts.runtime = Bytes(runtime);
+        facts.footprints[0].1 = FootprintModel {
+            weights: Bytes(weights),
+            state_per_token: Bytes(state),
+            activations_per_row: Bytes(row),
+            activations_per_output_row: Bytes(output_row),
+            scratch: Bytes(scratch),
+            scratch_per_row: Bytes(row / 7),
+            scratch_per_context_token: Bytes(state / 5),
+        };
+        facts
+    }
+}
+
+fn any_demand() -> impl Strategy<Value = Demand> {
+    (
+        proptest::option::of(1_u32..200_000),
+        proptest::option::of(1_u32..=MAX_PARALLEL),
+    )
+        .prop_map(|(context, parallel)| demand(context, parallel))
+}
+
+proptest! {
+    #[test]
+    fn keeps_to_memory_and_to_demands(facts in any_model(), demand in any_demand(), free in 0_u64..1 << 37) {
+        let inventory = box_with(free);
+        let first = plan(&inventory, &facts, "m", &demand);
+        prop_assert_eq!(&first, &plan(&inventory, &facts, "m", &demand));
+        let Ok(plan) = first else { return Ok(()) };
+        prop_assert!(plan.bytes.total() <= Bytes(free));
+        prop_assert!(demand.context.is_none_or(|context| context == plan.context));
+        prop_assert!(demand.parallel.is_none_or(|parallel| parallel == plan.parallel));
+        prop_assert!(plan.context <= facts.context);
+        prop_assert!(plan.step_rows >= plan.parallel);
+        let a_sequence = plan.context.div_ceil(plan.block_tokens);
+        prop_assert_eq!(u64::from(plan.blocks), u64::from(plan.parallel) * u64::from(a_sequence));
+        prop_assert_eq!(facts.footprints[0].1.at(&plan.limits()).total() + facts.runtime, plan.bytes.total());
+    }
+
+    #[test]
+    fn more_memory_never_gives_less(facts in any_model(), demand in any_demand(), free in 0_u64..1 << 36, more in 0_u64..1 << 36) {
+        let Ok(small) = plan(&box_with(free), &facts, "m", &demand) else { return Ok(()) };
+        let large = plan(&box_with(free + more), &facts, "m", &demand);
+        prop_assert!(large.is_ok());
+        let large = large.unwrap();
+        prop_assert!((large.context, large.parallel) >= (small.context, small.parallel));
+        prop_assert_eq!(large.variant, small.variant);
+    }
+
+    #[test]
+    fn what_is_called_nearest_fits(facts in any_model(), demand in any_demand(), free in 0_u64..1 << 36) {
+        let Err(refused) = plan(&box_with(free), &facts, "m", &demand) else { return Ok(()) };
+        for words in &refused.nearest {
+            let Some(numbers) = words.strip_prefix("context ").and_then(|rest| rest.strip_suffix(" on cpu")) else { continue };
+            let (context, parallel) = numbers.split_once(" and parallel ").unwrap();
+            let nearer = Demand { context: context.parse().ok(), parallel: parallel.parse().ok(), ..Demand::default() };
+            prop_assert!(plan(&box_with(free), &facts, "m", &nearer).is_ok(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_variant_is_told_by_its_types(first in 0_usize..BlockFormat::ALL.len(), second in 0_usize..BlockFormat::ALL.len()) {
+        let of = |index: usize| {
+            let mut facts = model();
+            facts.tensors[0].format = BlockFormat::ALL[index];
+            plan(&box_with(1 << 40), &facts, "m", &Demand::default()).unwrap().variant
+        };
+        prop_assert_eq!(of(first) == of(second), first == second);
+    }
+}
