@@ -1,0 +1,308 @@
+//! The command line: one table that yields parser, help, manual pages and completions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::EXIT_CODES;
+
+/// Serve language models from this box, and see what it does.
+#[derive(Debug, Parser)]
+#[command(name = "mains", version, max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// The daemon's request socket; the installed daemon's, or this user's own, when absent.
+    #[arg(long, global = true, env = "MAINS_SOCKET", value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Talk with a model.
+    #[command(
+        after_help = "Examples:\n  mains chat pilot\n  echo 'Capital of Peru?' | mains chat pilot\n\n\
+        Within: /reset forgets the conversation, /quit ends; Ctrl-C stops an answer."
+    )]
+    Chat(ChatArgs),
+    /// Ask a model one thing.
+    #[command(
+        after_help = "Examples:\n  mains ask pilot 'What is 17 + 25?' --temperature 0\n  \
+        mains ask pilot - < question.txt\n  mains ask pilot 'Tell me a story about a fox.' --json | jq .usage"
+    )]
+    Ask(AskArgs),
+    /// Show the accelerators of this box, their memory and health.
+    #[command(after_help = "Examples:\n  mains devices\n  mains devices --json | jq '.devices[].id'")]
+    Devices(DevicesArgs),
+    /// List the models that can be asked for.
+    #[command(after_help = "Examples:\n  mains models\n  mains models --json")]
+    Models(JsonArgs),
+    /// Show where a model would go and every byte that it would take.
+    #[command(
+        after_help = "Examples:\n  mains plan pilot\n  mains plan pilot --context 1024 --parallel 2\n  \
+        mains plan pilot --memory 20MiB --json\n\nExit code 3 when nothing fits; the nearest demands that would are named."
+    )]
+    Plan(PlanArgs),
+    /// Show what was used.
+    #[command(
+        after_help = "Examples:\n  mains usage\n  mains usage --by model --since 24h\n  \
+        mains usage --since 2026-11-01 --csv > november.csv\n  mains usage --requests --json"
+    )]
+    Usage(UsageArgs),
+    /// Show how the daemon is.
+    #[command(
+        after_help = "Example for monitoring:\n  mains status >/dev/null || echo \"mains: exit code $?\""
+    )]
+    Status(JsonArgs),
+    /// Show what the daemon logged; never prompts or answers.
+    #[command(after_help = "Examples:\n  mains logs --lines 50\n  mains logs --follow")]
+    Logs(LogsArgs),
+    /// Check a configuration file without starting anything.
+    #[command(after_help = "Example:\n  mains check-config /etc/mains/mains.toml")]
+    CheckConfig(CheckConfigArgs),
+    /// Run a daemon in the foreground, apart from an installed one.
+    #[command(
+        after_help = "Examples:\n  mains serve\n  mains serve --model mine=/models/mine.gguf \
+        --socket /tmp/m/mains.sock --state-dir /tmp/m/state"
+    )]
+    Serve(ServeArgs),
+    /// Compute a model's logits for given token ids: the check against any reference.
+    #[command(
+        after_help = "Example:\n  mains logits model.gguf --ids ids.safetensors --out logits.safetensors --driver cpu\n\n\
+        IN has `ids` int64 (row, n); OUT gets `logits` float32 (row, n, vocabulary)."
+    )]
+    Logits(LogitsArgs),
+    /// Load a model now, as an administrator.
+    #[command(after_help = "Example:\n  mains load pilot")]
+    Load(ModelArgs),
+    /// Unload a model when its requests have ended, as an administrator.
+    #[command(after_help = "Example:\n  mains unload pilot")]
+    Unload(ModelArgs),
+    /// Read the configuration again, as an administrator; a broken one changes nothing.
+    #[command(after_help = "Example:\n  mains check-config && mains reload")]
+    Reload,
+    /// Write a copy of the ledger while the daemon runs, as an administrator.
+    #[command(after_help = "Example:\n  mains backup /srv/backup/ledger.sqlite")]
+    Backup(BackupArgs),
+    /// Put a copy of the ledger back while the daemon is stopped.
+    #[command(
+        after_help = "Example:\n  systemctl stop mainsd.service mains.socket mains-admin.socket\n  \
+        mains restore /srv/backup/ledger.sqlite\n  systemctl start mains.socket mains-admin.socket\n\n\
+        The ledger that was there is kept beside it."
+    )]
+    Restore(RestoreArgs),
+    /// Write what a vendor needs to help; secrets and prompts are left out.
+    #[command(
+        after_help = "Examples:\n  mains support-bundle --list\n  mains support-bundle --out mains-support.tar"
+    )]
+    SupportBundle(SupportBundleArgs),
+    /// Write manual pages and shell completions for packages.
+    #[command(hide = true)]
+    GenerateDocs {
+        /// The folder that they are written to.
+        folder: PathBuf,
+    },
+}
+
+/// A model by its name.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// The model's name; `mains models` lists them.
+    pub(crate) model: String,
+}
+
+/// Output for programs.
+#[derive(Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How an answer is sampled.
+#[derive(Debug, Args)]
+pub(crate) struct SamplingArgs {
+    /// Randomness, 0 to 2; 0 always takes the likeliest token. The model's own default when absent.
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    /// Tokens of the answer at the most.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<u32>,
+    /// Key of the random numbers: the same one gives the same answer.
+    #[arg(long)]
+    pub(crate) seed: Option<i64>,
+    /// What the model is told before the conversation.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+}
+
+/// `mains chat`.
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// The model's name; `mains models` lists them.
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+}
+
+/// `mains ask`.
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The model's name; `mains models` lists them.
+    pub(crate) model: String,
+    /// The question; `-` reads it from standard input.
+    pub(crate) question: String,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+    /// Print the whole answer as JSON, as the API gives it.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the ledger's row of this request after the answer.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) receipt: bool,
+}
+
+/// `mains devices`.
+#[derive(Debug, Args)]
+pub(crate) struct DevicesArgs {
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mains plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The model's name; `mains models` lists them.
+    pub(crate) model: String,
+    /// Positions of one sequence; the model's own when absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) context: Option<u32>,
+    /// Sequences that are computed at once; what fits when absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<u32>,
+    /// The device, by its id in `mains devices`.
+    #[arg(long, value_name = "ID")]
+    pub(crate) device: Option<String>,
+    /// Plan with this much memory instead of what is free, such as 6GiB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What usage is summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GroupBy {
+    /// Who pays.
+    Team,
+    /// Which model answered.
+    Model,
+    /// The day, UTC.
+    Day,
+}
+
+/// `mains usage`.
+#[derive(Debug, Args)]
+pub(crate) struct UsageArgs {
+    /// What to sum by.
+    #[arg(long, value_enum, default_value = "team", conflicts_with = "requests")]
+    pub(crate) by: GroupBy,
+    /// From when: a date (2026-11-01), a time (RFC 3339) or a span back (90m, 24h, 7d).
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// A row a request instead of sums.
+    #[arg(long)]
+    pub(crate) requests: bool,
+    /// Print comma-separated values.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mains logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The last lines that are shown.
+    #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
+    pub(crate) lines: u32,
+    /// Go on showing what comes.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Print a JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mains check-config`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArgs {
+    /// The file; the installed daemon's, or this user's own, when absent.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// `mains serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A model beside the pilot: a GGUF file or a Hugging Face folder.
+    #[arg(long, value_name = "NAME=PATH")]
+    pub(crate) model: Vec<String>,
+    /// Where ledger and models are kept; this user's own when absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// A configuration file.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// The worker program, when it is not the one beside the daemon.
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub(crate) worker: Option<PathBuf>,
+}
+
+/// `mains logits`.
+#[derive(Debug, Args)]
+pub(crate) struct LogitsArgs {
+    /// A GGUF file, a Hugging Face folder, or a name that the running daemon knows.
+    pub(crate) model: String,
+    /// Token ids: a safetensors file with `ids`, int64 (row, n).
+    #[arg(long, value_name = "IN.safetensors")]
+    pub(crate) ids: PathBuf,
+    /// Where `logits`, float32 (row, n, vocabulary), are written.
+    #[arg(long, value_name = "OUT.safetensors")]
+    pub(crate) out: PathBuf,
+    /// Who computes.
+    #[arg(long, default_value = "cpu", value_parser = ["reference", "cpu"])]
+    pub(crate) driver: String,
+}
+
+/// `mains backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file that is written; it must not exist yet.
+    pub(crate) file: PathBuf,
+}
+
+/// `mains restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// A file that `mains backup` wrote.
+    pub(crate) file: PathBuf,
+    /// Whose ledger; the installed daemon's, or this user's own, when absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// `mains support-bundle`.
+#[derive(Debug, Args)]
+pub(crate) struct SupportBundleArgs {
+    /// The tar file that is written.
+    #[arg(long, default_value = "mains-support.tar", value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Only list what would be written.
+    #[arg(long)]
+    pub(crate) list: bool,
+}

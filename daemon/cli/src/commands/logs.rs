@@ -1,0 +1,133 @@
+//! `mains logs`: what the daemon logged, from its own memory, or from the journal when it is down.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use http_body_util::BodyExt;
+use hyper::Method;
+
+use crate::args::LogsArgs;
+use crate::client::{Client, ClientError};
+use crate::exit::Exit;
+
+/// Where systemd keeps its run-time state; absent without systemd.
+const SYSTEMD_RUNTIME: &str = "/run/systemd/system";
+
+/// The installed daemon's unit file.
+const UNIT_FILE: &str = "/usr/lib/systemd/system/mainsd.service";
+
+/// Prints lines as they come.
+pub(crate) async fn run(admin: &Client, args: &LogsArgs) -> anyhow::Result<Exit> {
+    let path = format!("/admin/logs?lines={}&follow={}", args.lines, args.follow);
+    let response = match admin.request(Method::GET, &path, None).await {
+        Err(error @ ClientError::Unreachable { .. }) => return journal(args, error),
+        response => response?,
+    };
+    let mut body = response.into_body();
+    let mut lines = Lines::default();
+    let mut out = std::io::stdout();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| admin.broken(&error))?;
+        let Some(bytes) = frame.data_ref() else { continue };
+        for line in lines.push(bytes) {
+            let written = if args.json {
+                writeln!(out, "{line}")
+            } else {
+                writeln!(out, "{}", readable(&line))
+            };
+            match written {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Exit::Ok),
+                written => written?,
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The journal's lines of the installed daemon; never returns when there is one.
+fn journal(args: &LogsArgs, unreachable: ClientError) -> anyhow::Result<Exit> {
+    if !Path::new(SYSTEMD_RUNTIME).exists() || !Path::new(UNIT_FILE).exists() {
+        return Err(unreachable.into());
+    }
+    eprintln!("the daemon does not answer; its journal:");
+    let mut command = Command::new("journalctl");
+    command.args([
+        "--unit",
+        "mainsd.service",
+        "--no-pager",
+        "--lines",
+        &args.lines.to_string(),
+    ]);
+    if args.follow {
+        command.arg("--follow");
+    }
+    if args.json {
+        command.args(["--output", "json"]);
+    }
+    Err(anyhow::Error::new(command.exec()).context("journalctl"))
+}
+
+/// Whole lines of what arrives in pieces.
+#[derive(Debug, Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.rest.extend_from_slice(bytes);
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
+        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        String::from_utf8_lossy(&whole)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// A line for people: time, level, message, then the other fields.
+fn readable(line: &str) -> String {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(line) else {
+        return line.to_owned();
+    };
+    let text = |key: &str| fields.get(key).and_then(|value| value.as_str()).unwrap_or("");
+    let mut readable = format!("{} {:5} {}", text("time"), text("level"), text("message"));
+    for (key, value) in &fields {
+        if !matches!(key.as_str(), "time" | "level" | "message" | "target") {
+            readable.push_str(&format!(
+                " {key}={}",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            ));
+        }
+    }
+    readable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lines, readable};
+
+    #[test]
+    fn lines_are_whole_wherever_they_were_cut() {
+        let mut lines = Lines::default();
+        assert!(lines.push("{\"a\": \"水".as_bytes().split_at(9).0).is_empty());
+        let rest = "{\"a\": \"水\"}\nx".as_bytes();
+        assert_eq!(lines.push(&rest[9..]), ["{\"a\": \"水\"}"]);
+        assert_eq!(lines.push(b"\n"), ["x"]);
+    }
+
+    #[test]
+    fn people_see_time_level_message_and_fields() {
+        let line =
+            r#"{"time":"2026-11-24T08:00:00Z","level":"INFO","message":"loaded","model":"pilot","ms":12}"#;
+        assert_eq!(
+            readable(line),
+            "2026-11-24T08:00:00Z INFO  loaded model=pilot ms=12"
+        );
+        assert_eq!(readable("no json"), "no json");
+    }
+}
