@@ -19,12 +19,12 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// Nobody listens, or the socket may not be opened.
-    #[error("no daemon answers on {socket}: {source}\n{}", advice(source))]
+    #[error("no daemon answers on {socket}: {cause}\n{}", advice(cause))]
     Unreachable {
         /// The socket.
         socket: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The daemon refused; its own words.
     #[error("{message}")]
@@ -83,9 +83,9 @@ impl Client {
     ) -> Result<Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await
-            .map_err(|source| ClientError::Unreachable {
+            .map_err(|cause| ClientError::Unreachable {
                 socket: self.socket.display().to_string(),
-                source,
+                cause,
             })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
