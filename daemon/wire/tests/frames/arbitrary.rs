@@ -1,0 +1,393 @@
+//! Arbitrary frames within the bounds.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use mains_contract::{
+    BlockFormat, Bytes, Device, DeviceKind, Footprint, FootprintModel, Health, HealthState, Inventory,
+    Memory, Problem, Runtime,
+};
+use mains_types::{
+    ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
+    ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment, Started,
+    TensorFacts, TokenChunk, TokenLogprob,
+};
+use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn text() -> impl Strategy<Value = String> {
+    ".{0,20}"
+}
+
+fn finite() -> impl Strategy<Value = f32> {
+    -1e6_f32..1e6
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    any::<u64>().prop_map(Bytes)
+}
+
+fn format() -> impl Strategy<Value = BlockFormat> {
+    select(BlockFormat::ALL.to_vec())
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    select(Role::ALL.to_vec())
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    vec(any::<u8>(), 0..40).prop_map(|path| OsString::from_vec(path).into())
+}
+
+/// A frame to a worker.
+pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
+    let hello = (any::<u32>(), text(), role()).prop_map(|(protocol, build, role)| {
+        ToWorker::Hello(DaemonHello {
+            protocol,
+            build,
+            role,
+        })
+    });
+    let inspect = (path(), vec(text(), 0..3)).prop_map(|(path, drivers)| ToWorker::Inspect { path, drivers });
+    let load = (path(), plan(), any::<u32>()).prop_map(|(path, plan, threads)| ToWorker::Load {
+        path,
+        plan,
+        threads,
+    });
+    prop_oneof![
+        hello,
+        Just(ToWorker::Probe),
+        inspect,
+        load,
+        (any::<u64>(), generate()).prop_map(|(number, request)| ToWorker::Generate(number, request)),
+        any::<u64>().prop_map(ToWorker::Cancel),
+        any::<u64>().prop_map(ToWorker::Ping),
+        Just(ToWorker::Shutdown),
+    ]
+}
+
+/// A frame from a worker.
+pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
+    let wall = (text(), of(text())).prop_map(|(name, missing)| Wall { name, missing });
+    let hello = (any::<(u32, u32)>(), text(), role(), vec(wall, 0..4)).prop_map(
+        |((protocol, pid), build, role, walls)| {
+            FromWorker::Hello(WorkerHello {
+                protocol,
+                build,
+                role,
+                pid,
+                walls,
+            })
+        },
+    );
+    let footprint =
+        [bytes(), bytes(), bytes(), bytes()].prop_map(|[weights, state, activations, scratch]| {
+            FromWorker::Loaded {
+                footprint: Footprint {
+                    weights,
+                    state,
+                    activations,
+                    scratch,
+                },
+            }
+        });
+    let number = any::<u64>;
+    let reason = select(vec![FinishReason::Stop, FinishReason::Length]);
+    prop_oneof![
+        hello,
+        inventory().prop_map(FromWorker::Inventory),
+        facts().prop_map(|facts| FromWorker::Facts(Box::new(facts))),
+        footprint,
+        (number(), started()).prop_map(|(number, started)| FromWorker::Started { number, started }),
+        (number(), chunk()).prop_map(|(number, chunk)| FromWorker::Tokens { number, chunk }),
+        (number(), any::<u32>(), reason).prop_map(|(number, choice, reason)| FromWorker::Finished {
+            number,
+            choice: Choice(choice),
+            reason
+        }),
+        number().prop_map(|number| FromWorker::Done { number }),
+        (number(), error()).prop_map(|(number, error)| FromWorker::Failed { number, error }),
+        number().prop_map(FromWorker::Pong),
+        text().prop_map(FromWorker::Error),
+    ]
+}
+
+fn generate() -> impl Strategy<Value = Generate> {
+    let chat = (text(), of(text()), of(text())).prop_map(|(messages, tools, variables)| {
+        Prompt::Chat(ChatPrompt {
+            messages,
+            tools,
+            variables,
+        })
+    });
+    let prompt = prop_oneof![
+        chat,
+        text().prop_map(Prompt::Text),
+        vec(any::<u32>(), 0..20).prop_map(Prompt::Ids)
+    ];
+    let names = (text(), text());
+    let counts = (1..=128_u32, of(any::<u32>()), of(0..=20_u32));
+    let rest = (vec(text(), 0..4), any::<bool>(), of(any::<u64>()));
+    (names, vec(prompt, 1..4), counts, rest, sampling()).prop_map(
+        |((id, model), prompts, (n, max_tokens, top_logprobs), (stop, echo, keep_alive_s), sampling)| {
+            Generate {
+                id,
+                model,
+                prompts,
+                n,
+                max_tokens,
+                stop,
+                top_logprobs,
+                echo,
+                sampling,
+                keep_alive_s,
+            }
+        },
+    )
+}
+
+fn sampling() -> impl Strategy<Value = Sampling> {
+    let bias = (any::<u32>(), finite()).prop_map(|(token, bias)| LogitBias { token, bias });
+    let number = || of(finite());
+    let numbers = [number(), number(), number(), number(), number(), number()];
+    (numbers, of(any::<u32>()), vec(bias, 0..4), of(any::<u64>())).prop_map(
+        |([temperature, top_p, min_p, frequency, presence, repetition], top_k, logit_bias, seed)| Sampling {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            frequency_penalty: frequency,
+            presence_penalty: presence,
+            repetition_penalty: repetition,
+            logit_bias,
+            seed,
+        },
+    )
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let segment =
+        (text(), text(), any::<(u32, u32)>()).prop_map(|(device, driver, (first_layer, last_layer))| {
+            Segment {
+                device,
+                driver,
+                first_layer,
+                last_layer,
+            }
+        });
+    let tensor =
+        (text(), format(), bytes()).prop_map(|(name, format, bytes)| PlannedTensor { name, format, bytes });
+    let head = (text(), any::<[u8; 32]>(), format());
+    let parts = (vec(segment, 0..3), vec(tensor, 0..3));
+    (head, parts, any::<[u32; 5]>(), any::<[u64; 5]>()).prop_map(
+        |((model, variant, kv_format), (segments, tensors), counts, sizes)| {
+            let [context, parallel, step_rows, block_tokens, blocks] = counts;
+            let [weights, state, activations, scratch, runtime] = sizes.map(Bytes);
+            Plan {
+                model,
+                variant: Digest(variant),
+                segments,
+                context,
+                parallel,
+                step_rows,
+                block_tokens,
+                blocks,
+                kv_format,
+                bytes: PlanBytes {
+                    weights,
+                    state,
+                    activations,
+                    scratch,
+                    runtime,
+                },
+                tensors,
+            }
+        },
+    )
+}
+
+fn facts() -> impl Strategy<Value = ModelFacts> {
+    let tensor =
+        (text(), format(), any::<(u64, u64)>()).prop_map(|(name, format, (rows, cols))| TensorFacts {
+            name,
+            format,
+            rows,
+            cols,
+        });
+    let footprint = any::<[u64; 7]>().prop_map(|sizes| {
+        let [
+            weights,
+            state,
+            row,
+            output_row,
+            scratch,
+            scratch_row,
+            scratch_token,
+        ] = sizes.map(Bytes);
+        FootprintModel {
+            weights,
+            state_per_token: state,
+            activations_per_row: row,
+            activations_per_output_row: output_row,
+            scratch,
+            scratch_per_row: scratch_row,
+            scratch_per_context_token: scratch_token,
+        }
+    });
+    let number = || of(finite());
+    let defaults = (number(), of(any::<u32>()), number(), number(), number()).prop_map(
+        |(temperature, top_k, top_p, min_p, repetition_penalty)| SamplingDefaults {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            repetition_penalty,
+        },
+    );
+    let head = (text(), any::<[u8; 32]>(), any::<bool>(), defaults);
+    let lists = (
+        vec(tensor, 0..3),
+        vec((text(), footprint), 0..3),
+        vec((text(), text()), 0..3),
+    );
+    (head, lists, any::<[u32; 4]>(), 1..=u32::MAX, any::<[u64; 3]>()).prop_map(
+        |(
+            (family, digest, chat, sampling),
+            (tensors, footprints, unsupported),
+            counts,
+            block_tokens,
+            sizes,
+        )| {
+            let [layers, width, vocabulary, context] = counts;
+            let [file_bytes, parameters, runtime] = sizes;
+            ModelFacts {
+                family,
+                digest: Digest(digest),
+                file_bytes: Bytes(file_bytes),
+                parameters,
+                layers,
+                width,
+                vocabulary,
+                context,
+                chat,
+                sampling,
+                tensors,
+                footprints,
+                unsupported,
+                block_tokens,
+                runtime: Bytes(runtime),
+            }
+        },
+    )
+}
+
+fn started() -> impl Strategy<Value = Started> {
+    (any::<(u32, u32)>(), text()).prop_map(|((a, b), variant)| Started {
+        prompt_tokens: a.max(b),
+        cached_tokens: a.min(b),
+        variant,
+    })
+}
+
+fn chunk() -> impl Strategy<Value = TokenChunk> {
+    let logprob = || prop_oneof![finite(), Just(f32::NEG_INFINITY)];
+    let token = || vec(any::<u8>(), 0..8);
+    let top = vec((any::<u32>(), token(), logprob()), 0..20);
+    let tokens = (any::<u32>(), token(), logprob(), top).prop_map(|(id, bytes, logprob, top)| TokenLogprob {
+        id,
+        bytes,
+        logprob,
+        top,
+    });
+    (any::<u32>(), vec(any::<u32>(), 0..8), text(), vec(tokens, 0..3)).prop_map(
+        |(choice, ids, text, logprobs)| TokenChunk {
+            choice: Choice(choice),
+            ids,
+            text,
+            logprobs,
+        },
+    )
+}
+
+fn error() -> impl Strategy<Value = GenerationError> {
+    use GenerationErrorKind as Kind;
+    let kinds = vec![
+        Kind::Invalid,
+        Kind::ContextLength,
+        Kind::UnknownModel,
+        Kind::Overloaded,
+        Kind::Unavailable,
+        Kind::WorkerLost,
+        Kind::Unmetered,
+        Kind::Cancelled,
+        Kind::ShuttingDown,
+        Kind::Internal,
+    ];
+    (select(kinds), text(), of(text())).prop_map(|(kind, message, param)| GenerationError {
+        kind,
+        message,
+        param,
+    })
+}
+
+fn inventory() -> impl Strategy<Value = Inventory> {
+    let problem = (text(), text()).prop_map(|(source, error)| Problem { source, error });
+    let since_1970 = (0..1_u64 << 40, 0..1_000_000_000_u32);
+    (vec(device(), 0..3), vec(problem, 0..3), since_1970).prop_map(|(devices, problems, (seconds, nanos))| {
+        Inventory {
+            devices,
+            problems,
+            probed_at: UNIX_EPOCH + Duration::new(seconds, nanos),
+        }
+    })
+}
+
+fn device() -> impl Strategy<Value = Device> {
+    use DeviceKind::{Cpu, Gpu, IntegratedGpu, Npu, Software};
+    use HealthState::{Degraded, Failed, Lost};
+    let memory = (bytes(), of(bytes()), any::<bool>()).prop_map(|(total, free, shared)| Memory {
+        total,
+        free,
+        shared,
+    });
+    let runtime = (text(), of(text())).prop_map(|(name, version)| Runtime { name, version });
+    let health = (
+        select(vec![HealthState::Ok, Degraded, Failed, Lost]),
+        vec(text(), 0..3),
+    )
+        .prop_map(|(state, reasons)| Health { state, reasons });
+    let names = (text(), of(text()), text(), of(text()), of(text()));
+    let kind = select(vec![Cpu, Gpu, IntegratedGpu, Npu, Software]);
+    let lists = [vec(text(), 0..3), vec(text(), 0..3), vec(text(), 0..3)];
+    let numbers = [of(-1e6..1e6_f64), of(-1e6..1e6_f64), of(-1e6..1e6_f64)];
+    let parts = (kind, of(memory), of(runtime), health, of(text()));
+    (names, parts, lists, numbers).prop_map(
+        |((id, vendor, name, pci, parent), (kind, memory, runtime, health, because), lists, numbers)| {
+            let [sources, usable_by, features] = lists;
+            let [temperature_c, power_w, utilization] = numbers;
+            Device {
+                id,
+                vendor,
+                name,
+                kind,
+                pci,
+                parent,
+                memory,
+                runtime,
+                sources,
+                usable_by,
+                unusable_because: because,
+                features,
+                temperature_c,
+                power_w,
+                utilization,
+                health,
+            }
+        },
+    )
+}

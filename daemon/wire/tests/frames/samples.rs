@@ -1,0 +1,281 @@
+//! One fixed frame of every variant, with every field set.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use mains_contract::{
+    BlockFormat, Bytes, Device, DeviceKind, Footprint, FootprintModel, Health, HealthState, Inventory,
+    Memory, Problem, Runtime,
+};
+use mains_types::{
+    ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
+    ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment, Started,
+    TensorFacts, TokenChunk, TokenLogprob,
+};
+use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
+
+/// Every frame to a worker, with a name.
+pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
+    let path = || "/models/a.gguf".into();
+    vec![
+        (
+            "to.hello",
+            ToWorker::Hello(DaemonHello {
+                protocol: 1,
+                build: "b".to_owned(),
+                role: Role::Run,
+            }),
+        ),
+        ("to.probe", ToWorker::Probe),
+        (
+            "to.inspect",
+            ToWorker::Inspect {
+                path: path(),
+                drivers: vec!["cpu".to_owned()],
+            },
+        ),
+        (
+            "to.load",
+            ToWorker::Load {
+                path: path(),
+                plan: plan(),
+                threads: 2,
+            },
+        ),
+        ("to.generate", ToWorker::Generate(7, generate())),
+        ("to.cancel", ToWorker::Cancel(7)),
+        ("to.ping", ToWorker::Ping(300)),
+        ("to.shutdown", ToWorker::Shutdown),
+    ]
+}
+
+/// Every frame from a worker, with a name.
+pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
+    let (number, choice) = (7, Choice(1));
+    let hello = WorkerHello {
+        protocol: 1,
+        build: "b".to_owned(),
+        role: Role::Probe,
+        pid: 42,
+        walls: vec![
+            Wall {
+                name: "landlock".to_owned(),
+                missing: None,
+            },
+            Wall {
+                name: "seccomp".to_owned(),
+                missing: Some("old kernel".to_owned()),
+            },
+        ],
+    };
+    let error = GenerationError {
+        kind: GenerationErrorKind::ContextLength,
+        message: "too long".to_owned(),
+        param: Some("messages".to_owned()),
+    };
+    let footprint = Footprint {
+        weights: Bytes(1),
+        state: Bytes(2),
+        activations: Bytes(3),
+        scratch: Bytes(4),
+    };
+    vec![
+        ("from.hello", FromWorker::Hello(hello)),
+        ("from.inventory", FromWorker::Inventory(inventory())),
+        ("from.facts", FromWorker::Facts(Box::new(facts()))),
+        ("from.loaded", FromWorker::Loaded { footprint }),
+        (
+            "from.started",
+            FromWorker::Started {
+                number,
+                started: Started {
+                    prompt_tokens: 300,
+                    cached_tokens: 5,
+                    variant: "ab".to_owned(),
+                },
+            },
+        ),
+        (
+            "from.tokens",
+            FromWorker::Tokens {
+                number,
+                chunk: chunk(),
+            },
+        ),
+        (
+            "from.finished",
+            FromWorker::Finished {
+                number,
+                choice,
+                reason: FinishReason::Length,
+            },
+        ),
+        ("from.done", FromWorker::Done { number }),
+        ("from.failed", FromWorker::Failed { number, error }),
+        ("from.pong", FromWorker::Pong(300)),
+        ("from.error", FromWorker::Error("no such file".to_owned())),
+    ]
+}
+
+/// A request with every field set.
+pub(crate) fn generate() -> Generate {
+    Generate {
+        id: "cmpl-1".to_owned(),
+        model: "pilot".to_owned(),
+        prompts: vec![
+            Prompt::Chat(ChatPrompt {
+                messages: "[]".to_owned(),
+                tools: Some("[1]".to_owned()),
+                variables: Some("{}".to_owned()),
+            }),
+            Prompt::Text("a".to_owned()),
+            Prompt::Ids(vec![1, 300]),
+        ],
+        n: 2,
+        max_tokens: Some(16),
+        stop: vec!["\n".to_owned()],
+        top_logprobs: Some(3),
+        echo: true,
+        sampling: Sampling {
+            temperature: Some(0.5),
+            top_k: Some(40),
+            top_p: Some(0.9),
+            min_p: Some(0.1),
+            frequency_penalty: Some(0.2),
+            presence_penalty: Some(0.3),
+            repetition_penalty: Some(1.1),
+            logit_bias: vec![LogitBias {
+                token: 5,
+                bias: -100.0,
+            }],
+            seed: Some(11),
+        },
+        keep_alive_s: Some(60),
+    }
+}
+
+/// A chunk with every field set.
+pub(crate) fn chunk() -> TokenChunk {
+    TokenChunk {
+        choice: Choice(1),
+        ids: vec![5],
+        text: "é".to_owned(),
+        logprobs: vec![TokenLogprob {
+            id: 5,
+            bytes: vec![0xc3, 0xa9],
+            logprob: -0.25,
+            top: vec![(5, vec![0xc3, 0xa9], -0.25), (6, vec![0x61], f32::NEG_INFINITY)],
+        }],
+    }
+}
+
+/// A plan with every field set.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        model: "pilot".to_owned(),
+        variant: Digest([9; 32]),
+        segments: vec![Segment {
+            device: "cpu".to_owned(),
+            driver: "reference".to_owned(),
+            first_layer: 0,
+            last_layer: 3,
+        }],
+        context: 2048,
+        parallel: 8,
+        step_rows: 256,
+        block_tokens: 16,
+        blocks: 1024,
+        kv_format: BlockFormat::F16,
+        bytes: PlanBytes {
+            weights: Bytes(1),
+            state: Bytes(2),
+            activations: Bytes(3),
+            scratch: Bytes(4),
+            runtime: Bytes(5),
+        },
+        tensors: vec![PlannedTensor {
+            name: "output.weight".to_owned(),
+            format: BlockFormat::Q4_K,
+            bytes: Bytes(144),
+        }],
+    }
+}
+
+/// Facts with every field set.
+pub(crate) fn facts() -> ModelFacts {
+    let model = FootprintModel {
+        weights: Bytes(1),
+        state_per_token: Bytes(2),
+        activations_per_row: Bytes(3),
+        activations_per_output_row: Bytes(4),
+        scratch: Bytes(5),
+        scratch_per_row: Bytes(6),
+        scratch_per_context_token: Bytes(7),
+    };
+    ModelFacts {
+        family: "qwen3".to_owned(),
+        digest: Digest([8; 32]),
+        file_bytes: Bytes(1000),
+        parameters: 500,
+        layers: 4,
+        width: 256,
+        vocabulary: 3000,
+        context: 2048,
+        chat: true,
+        sampling: SamplingDefaults {
+            temperature: Some(0.6),
+            top_k: Some(20),
+            top_p: Some(0.95),
+            min_p: Some(0.0),
+            repetition_penalty: Some(1.0),
+        },
+        tensors: vec![TensorFacts {
+            name: "output.weight".to_owned(),
+            format: BlockFormat::BF16,
+            rows: 3000,
+            cols: 256,
+        }],
+        footprints: vec![("cpu".to_owned(), model)],
+        unsupported: vec![("vulkan".to_owned(), "no rope".to_owned())],
+        block_tokens: 16,
+        runtime: Bytes(1 << 20),
+    }
+}
+
+fn inventory() -> Inventory {
+    let device = Device {
+        id: "gpu-1".to_owned(),
+        vendor: Some("Maker".to_owned()),
+        name: "Card".to_owned(),
+        kind: DeviceKind::Gpu,
+        pci: Some("0000:01:00.0".to_owned()),
+        parent: Some("gpu-0".to_owned()),
+        memory: Some(Memory {
+            total: Bytes(1 << 30),
+            free: Some(Bytes(1 << 29)),
+            shared: false,
+        }),
+        runtime: Some(Runtime {
+            name: "vulkan".to_owned(),
+            version: Some("1.3".to_owned()),
+        }),
+        sources: vec!["vulkan".to_owned()],
+        usable_by: vec!["gpu".to_owned()],
+        unusable_because: Some("install its driver".to_owned()),
+        features: vec!["f16".to_owned()],
+        temperature_c: Some(40.5),
+        power_w: Some(20.25),
+        utilization: Some(0.5),
+        health: Health {
+            state: HealthState::Degraded,
+            reasons: vec!["hot".to_owned()],
+        },
+    };
+    Inventory {
+        devices: vec![device],
+        problems: vec![Problem {
+            source: "nvidia".to_owned(),
+            error: "no answer".to_owned(),
+        }],
+        probed_at: UNIX_EPOCH + Duration::new(1_000, 5),
+    }
+}
