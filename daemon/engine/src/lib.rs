@@ -3,4 +3,5 @@
 pub mod blocks;
 pub mod models;
 pub mod sampling;
+pub mod scheduler;
 pub mod state;
