@@ -3,6 +3,7 @@
 //! A new family is one file and one line in [`families`].
 
 mod checkpoint;
+pub mod convert;
 mod defaults;
 mod error;
 mod family;

@@ -33,7 +33,10 @@ pub(super) fn plan(
             Checkpoint::HuggingFace(_) => model.family.gguf_name(tensor.name),
         };
         let Some(name) = name.filter(|name| model.weights.facts(name).is_some()) else {
-            notes.push(format!("{} is left out: the settings have no use for it", tensor.name));
+            notes.push(format!(
+                "{} is left out: the settings have no use for it",
+                tensor.name
+            ));
             continue;
         };
         let format = format(checkpoint, &tensor, wanted);
@@ -66,9 +69,16 @@ fn format(checkpoint: &Checkpoint, tensor: &Tensor<'_>, wanted: Option<BlockForm
         None => tensor.format,
         Some(_) if !is_matrix(tensor) => BlockFormat::F32,
         Some(wanted) => {
-            let plain = if tensor.format == BlockFormat::F16 { BlockFormat::F16 } else { BlockFormat::BF16 };
+            let plain = if tensor.format == BlockFormat::F16 {
+                BlockFormat::F16
+            } else {
+                BlockFormat::BF16
+            };
             let suits = |format: &BlockFormat| format.row_bytes(tensor.cols).is_some();
-            [wanted, BlockFormat::Q8_0].into_iter().find(suits).unwrap_or(plain)
+            [wanted, BlockFormat::Q8_0]
+                .into_iter()
+                .find(suits)
+                .unwrap_or(plain)
         }
     }
 }
@@ -78,14 +88,21 @@ pub(super) fn is_matrix(tensor: &Tensor<'_>) -> bool {
 }
 
 /// Writes a tensor's numbers in its new format.
-pub(super) fn write(checkpoint: &Checkpoint, planned: &Planned, out: &mut dyn Write) -> Result<(), ConvertError> {
+pub(super) fn write(
+    checkpoint: &Checkpoint,
+    planned: &Planned,
+    out: &mut dyn Write,
+) -> Result<(), ConvertError> {
     let tensor = stored(checkpoint, &planned.stored_name)?;
     let (from, to) = (tensor.format, planned.spec.format);
     if from == to {
         return Ok(out.write_all(tensor.bytes)?);
     }
     let whole = "rows were checked against both formats when they were planned";
-    let (from_row, to_row) = (from.row_bytes(tensor.cols).expect(whole), to.row_bytes(tensor.cols).expect(whole));
+    let (from_row, to_row) = (
+        from.row_bytes(tensor.cols).expect(whole),
+        to.row_bytes(tensor.cols).expect(whole),
+    );
     let rows = (CHUNK_NUMBERS / tensor.cols).max(1);
     let mut numbers = vec![0.0; rows * tensor.cols];
     let mut bytes = vec![0; rows * to_row];

@@ -34,8 +34,12 @@ pub(super) fn metadata(
     let bpe = &json["model"];
     check_model(bpe)?;
     if !json["normalizer"].is_null() {
-        let kind = json["normalizer"]["type"].as_str().unwrap_or("of an unnamed type");
-        notes.push(format!("the tokenizer's normalizer {kind} is left out: GGUF has no word for it"));
+        let kind = json["normalizer"]["type"]
+            .as_str()
+            .unwrap_or("of an unnamed type");
+        notes.push(format!(
+            "the tokenizer's normalizer {kind} is left out: GGUF has no word for it"
+        ));
     }
     let pre = split_rule(&json["pre_tokenizer"])?;
     let Vocabulary { tokens, types } = Vocabulary::read(&json, model.info.vocabulary as usize)?;
@@ -52,10 +56,15 @@ pub(super) fn metadata(
     if around.eos {
         entries.push(("add_eos_token", Value::Bool(true)));
     }
-    let mut entries: Vec<_> =
-        entries.into_iter().map(|(key, value)| (format!("tokenizer.ggml.{key}"), value)).collect();
+    let mut entries: Vec<_> = entries
+        .into_iter()
+        .map(|(key, value)| (format!("tokenizer.ggml.{key}"), value))
+        .collect();
     if let Some(template) = &folder.chat_template {
-        entries.push(("tokenizer.chat_template".to_owned(), Value::String(template.clone())));
+        entries.push((
+            "tokenizer.chat_template".to_owned(),
+            Value::String(template.clone()),
+        ));
     }
     Ok(entries)
 }
@@ -81,10 +90,13 @@ fn split_rule(pre: &Json) -> Result<&'static str, ConvertError> {
         return Err(refused());
     };
     let plain = split["type"] == "Split" && split["behavior"] == "Isolated" && split["invert"] == false;
-    let byte_level = bytes["type"] == "ByteLevel" && bytes["add_prefix_space"] == false && bytes["use_regex"] == false;
+    let byte_level =
+        bytes["type"] == "ByteLevel" && bytes["add_prefix_space"] == false && bytes["use_regex"] == false;
     let expression = split["pattern"]["Regex"].as_str();
     let rule = SPLIT_RULES.iter().find(|(_, known)| Some(*known) == expression);
-    rule.filter(|_| plain && byte_level).map(|(name, _)| *name).ok_or_else(refused)
+    rule.filter(|_| plain && byte_level)
+        .map(|(name, _)| *name)
+        .ok_or_else(refused)
 }
 
 /// Tokens by id.
@@ -112,9 +124,15 @@ impl Vocabulary {
             put(text, id, token_type::NORMAL)?;
         }
         for added in json["added_tokens"].as_array().map_or(&[][..], Vec::as_slice) {
-            let text = added["content"].as_str().ok_or_else(|| refuse("added token", "without text", "one with"))?;
+            let text = added["content"]
+                .as_str()
+                .ok_or_else(|| refuse("added token", "without text", "one with"))?;
             let special = added["special"] == Json::Bool(true);
-            let kind = if special { token_type::CONTROL } else { token_type::USER_DEFINED };
+            let kind = if special {
+                token_type::CONTROL
+            } else {
+                token_type::USER_DEFINED
+            };
             put(text, &added["id"], kind)?;
         }
         let filled = tokens.into_iter().enumerate().map(|(id, token)| {
@@ -129,7 +147,9 @@ impl Vocabulary {
 /// Merges as `left right`; pairs in newer files, such lines in older ones.
 fn merges(json: &Json) -> Result<Vec<String>, ConvertError> {
     let expected = "a pair of texts without spaces";
-    let all = json.as_array().ok_or_else(|| refuse("list of merges", "missing", "a list"))?;
+    let all = json
+        .as_array()
+        .ok_or_else(|| refuse("list of merges", "missing", "a list"))?;
     let one = |merge: &Json| {
         let line = match merge {
             Json::String(line) => Some(line.clone()),
@@ -180,12 +200,23 @@ struct Around {
 impl Around {
     fn read(post: &Json, tokens: &[String], model: &Model) -> Result<Self, ConvertError> {
         let text_of = |id: Option<u32>| id.and_then(|id| tokens.get(id as usize)).map(String::as_str);
-        let eos: Vec<&str> = model.info.eos.iter().filter_map(|id| text_of(Some(*id))).collect();
+        let eos: Vec<&str> = model
+            .info
+            .eos
+            .iter()
+            .filter_map(|id| text_of(Some(*id)))
+            .collect();
         Self::of(post, text_of(model.info.bos), &eos)
     }
 
     fn of(post: &Json, bos: Option<&str>, eos: &[&str]) -> Result<Self, ConvertError> {
-        let refused = || refuse("post-processor", &post.to_string(), "one that adds BOS, EOS or nothing");
+        let refused = || {
+            refuse(
+                "post-processor",
+                &post.to_string(),
+                "one that adds BOS, EOS or nothing",
+            )
+        };
         let mut around = Self::default();
         match post["type"].as_str() {
             // It moves offsets only.
@@ -194,7 +225,10 @@ impl Around {
             Some("Sequence") => {
                 for part in post["processors"].as_array().ok_or_else(refused)? {
                     let part = Self::of(part, bos, eos)?;
-                    around = Self { bos: around.bos || part.bos, eos: around.eos || part.eos };
+                    around = Self {
+                        bos: around.bos || part.bos,
+                        eos: around.eos || part.eos,
+                    };
                 }
             }
             Some("TemplateProcessing") => {
@@ -255,7 +289,10 @@ mod tests {
         assert_eq!(vocabulary.tokens, ["a", "[PAD1]", "b", "<end>", "[PAD4]"]);
         assert_eq!(vocabulary.types, [1, 5, 4, 3, 5]);
         let error = Vocabulary::read(&json, 3).err().unwrap().to_string();
-        assert!(error.contains("\"<end>\" with the id 3, beyond the embedding's 3 rows"), "{error}");
+        assert!(
+            error.contains("\"<end>\" with the id 3, beyond the embedding's 3 rows"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -276,7 +313,13 @@ mod tests {
         let both = template(json!([token("<s>"), text, token("</s>")]));
         assert_eq!(around(&both).unwrap(), Around { bos: true, eos: true });
         let sequence = json!({"type": "Sequence", "processors": [{"type": "ByteLevel"}, template(json!([token("<s>"), text]))]});
-        assert_eq!(around(&sequence).unwrap(), Around { bos: true, eos: false });
+        assert_eq!(
+            around(&sequence).unwrap(),
+            Around {
+                bos: true,
+                eos: false
+            }
+        );
         assert!(around(&template(json!([token("[CLS]"), text]))).is_err());
         assert!(around(&json!({"type": "BertProcessing"})).is_err());
     }

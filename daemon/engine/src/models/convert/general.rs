@@ -9,16 +9,29 @@ use crate::models::{Model, ModelError, Setting, TensorHints};
 type Entries = Vec<(String, Value)>;
 
 /// Keys that describe the formats of a file's tensors: made anew.
-const OF_TENSORS: [&str; 3] = ["general.alignment", "general.file_type", "general.quantization_version"];
+const OF_TENSORS: [&str; 3] = [
+    "general.alignment",
+    "general.file_type",
+    "general.quantization_version",
+];
 
 /// What a GGUF file keeps in another format.
 pub(super) fn kept(gguf: &Gguf) -> Entries {
-    let entries = gguf.metadata().iter().filter(|(key, _)| !OF_TENSORS.contains(key));
-    entries.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    let entries = gguf
+        .metadata()
+        .iter()
+        .filter(|(key, _)| !OF_TENSORS.contains(key));
+    entries
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .collect()
 }
 
 /// What a folder says, under GGUF's keys.
-pub(super) fn of_folder(folder: &HuggingFace, model: &Model, hints: TensorHints) -> Result<Entries, ModelError> {
+pub(super) fn of_folder(
+    folder: &HuggingFace,
+    model: &Model,
+    hints: TensorHints,
+) -> Result<Entries, ModelError> {
     let mut entries: Entries = Vec::new();
     for (key, setting) in model.family.gguf_metadata(&folder.config, hints)? {
         let value = match setting {
@@ -29,9 +42,15 @@ pub(super) fn of_folder(folder: &HuggingFace, model: &Model, hints: TensorHints)
         entries.push((key, value));
     }
     // Behind `general.architecture`, which programs expect first.
-    let name = folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = folder
+        .path()
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let about = [("general.type", "model".to_owned()), ("general.name", name)];
-    entries.splice(1..1, about.map(|(key, text)| (key.to_owned(), Value::String(text))));
+    entries.splice(
+        1..1,
+        about.map(|(key, text)| (key.to_owned(), Value::String(text))),
+    );
     entries.extend(sampling(model));
     Ok(entries)
 }
@@ -40,12 +59,20 @@ fn sampling(model: &Model) -> Entries {
     let defaults = &model.info.sampling;
     let known = [
         ("temp", defaults.temperature.map(Value::F32)),
-        ("top_k", defaults.top_k.and_then(|top_k| i32::try_from(top_k).ok()).map(Value::I32)),
+        (
+            "top_k",
+            defaults
+                .top_k
+                .and_then(|top_k| i32::try_from(top_k).ok())
+                .map(Value::I32),
+        ),
         ("top_p", defaults.top_p.map(Value::F32)),
         ("min_p", defaults.min_p.map(Value::F32)),
         ("penalty_repeat", defaults.repetition_penalty.map(Value::F32)),
     ];
-    let given = known.into_iter().filter_map(|(name, value)| Some((format!("general.sampling.{name}"), value?)));
+    let given = known
+        .into_iter()
+        .filter_map(|(name, value)| Some((format!("general.sampling.{name}"), value?)));
     given.collect()
 }
 
@@ -57,7 +84,10 @@ pub(super) fn set(entries: &mut Entries, key: &str, value: Value) {
     }
     let section = key.split_inclusive('.').next().unwrap_or(key);
     let last = entries.iter().rposition(|(found, _)| found.starts_with(section));
-    entries.insert(last.map_or(entries.len(), |last| last + 1), (key.to_owned(), value));
+    entries.insert(
+        last.map_or(entries.len(), |last| last + 1),
+        (key.to_owned(), value),
+    );
 }
 
 /// Says which format most of the bytes are in (llama.h, `enum llama_ftype`), and the version of quantized layouts
@@ -65,9 +95,14 @@ pub(super) fn set(entries: &mut Entries, key: &str, value: Value) {
 pub(super) fn set_file_type(entries: &mut Entries, tensors: &[Planned]) {
     let numbers = |format: BlockFormat| -> usize {
         let in_format = tensors.iter().filter(|planned| planned.spec.format == format);
-        in_format.map(|planned| planned.spec.dims.iter().product::<usize>()).sum()
+        in_format
+            .map(|planned| planned.spec.dims.iter().product::<usize>())
+            .sum()
     };
-    let most = BlockFormat::ALL.into_iter().max_by_key(|format| numbers(*format)).unwrap_or(BlockFormat::F32);
+    let most = BlockFormat::ALL
+        .into_iter()
+        .max_by_key(|format| numbers(*format))
+        .unwrap_or(BlockFormat::F32);
     let file_type = match most {
         BlockFormat::F32 => 0,
         BlockFormat::F16 => 1,
@@ -90,8 +125,11 @@ mod tests {
     #[test]
     fn a_key_joins_its_section_or_replaces() {
         let number = |value| Value::U32(value);
-        let mut entries =
-            vec![("general.a".to_owned(), number(1)), ("general.b".to_owned(), number(2)), ("x.y".to_owned(), number(3))];
+        let mut entries = vec![
+            ("general.a".to_owned(), number(1)),
+            ("general.b".to_owned(), number(2)),
+            ("x.y".to_owned(), number(3)),
+        ];
         set(&mut entries, "general.c", number(4));
         set(&mut entries, "general.a", number(5));
         set(&mut entries, "z.z", number(6));
