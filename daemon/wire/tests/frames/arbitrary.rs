@@ -239,17 +239,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             scratch_per_context_token: scratch_token,
         }
     });
-    let number = || of(finite());
-    let defaults = (number(), of(any::<u32>()), number(), number(), number()).prop_map(
-        |(temperature, top_k, top_p, min_p, repetition_penalty)| SamplingDefaults {
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-            repetition_penalty,
-        },
-    );
-    let head = (text(), any::<[u8; 32]>(), any::<bool>(), defaults);
+    let head = (text(), any::<[u8; 32]>(), any::<bool>(), sampling_defaults());
     let lists = (
         vec(tensor, 0..3),
         vec((text(), footprint), 0..3),
@@ -282,6 +272,19 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
                 block_tokens,
                 runtime: Bytes(runtime),
             }
+        },
+    )
+}
+
+fn sampling_defaults() -> impl Strategy<Value = SamplingDefaults> {
+    let number = || of(finite());
+    (number(), of(any::<u32>()), number(), number(), number()).prop_map(
+        |(temperature, top_k, top_p, min_p, repetition_penalty)| SamplingDefaults {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            repetition_penalty,
         },
     )
 }
