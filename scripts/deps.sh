@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, by package name: deps.sh build | test. Does nothing, and asks nobody, when all is there.
+# Installs what is missing on Debian, by package name: deps.sh build | test | deb. Does nothing, and asks nobody, when all is there.
 set -euo pipefail
 packages=(gcc libc6-dev pkg-config libsystemd-dev)
-[ "${1:-build}" = build ] || packages+=(python3 python3-venv)
+case ${1:-build} in
+  build) ;;
+  test) packages+=(python3 python3-venv) ;;
+  deb) packages+=(python3) ;;
+  *) echo "deps.sh: build, test or deb" >&2; exit 2 ;;
+esac
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
