@@ -1,0 +1,86 @@
+//! From a request's JSON to template variables.
+
+use minijinja::Value;
+use serde_json::Value as Json;
+
+use super::{ChatInput, RESERVED};
+use crate::TextError;
+
+/// The JSON of one conversation.
+pub(super) struct Parsed {
+    messages: Json,
+    tools: Option<Json>,
+    variables: serde_json::Map<String, Json>,
+}
+
+impl Parsed {
+    pub(super) fn new(input: &ChatInput<'_>) -> Result<Self, TextError> {
+        let objects = |json: &Json| json.as_array().is_some_and(|all| all.iter().all(Json::is_object));
+        let parse = |what, expected, text: &str, valid: &dyn Fn(&Json) -> bool| {
+            let json: Option<Json> = serde_json::from_str(text).ok();
+            json.filter(|json| valid(json))
+                .ok_or(TextError::BadInput { what, expected })
+        };
+        let messages = parse("messages", "a JSON array of objects", input.messages, &objects)?;
+        let tools = input
+            .tools
+            .map(|text| parse("tools", "a JSON array of objects", text, &objects))
+            .transpose()?;
+        let variables = match input.variables {
+            None => serde_json::Map::new(),
+            Some(text) => match parse("the template variables", "a JSON object", text, &Json::is_object)? {
+                Json::Object(variables) => variables,
+                _ => serde_json::Map::new(),
+            },
+        };
+        if let Some(name) = variables.keys().find(|name| RESERVED.contains(&name.as_str())) {
+            return Err(TextError::ReservedVariable(name.clone()));
+        }
+        Ok(Self {
+            messages,
+            tools,
+            variables,
+        })
+    }
+
+    /// The variables, each string through `string`. Absent tools and documents are none, as in transformers.
+    pub(super) fn context(&self, string: &mut dyn FnMut(&str) -> String) -> Vec<(String, Value)> {
+        let mut context = vec![("documents".to_owned(), Value::from(()))];
+        context.extend(
+            self.variables
+                .iter()
+                .map(|(name, json)| (name.clone(), value(json, string))),
+        );
+        context.push(("messages".to_owned(), value(&self.messages, string)));
+        let tools = self
+            .tools
+            .as_ref()
+            .map_or_else(|| Value::from(()), |tools| value(tools, string));
+        context.push(("tools".to_owned(), tools));
+        context
+    }
+}
+
+/// Recursion is bounded by the parser, at 128 levels.
+fn value(json: &Json, string: &mut dyn FnMut(&str) -> String) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(flag) => Value::from(*flag),
+        Json::Number(number) => {
+            let integer = number
+                .as_i64()
+                .map(Value::from)
+                .or_else(|| number.as_u64().map(Value::from));
+            integer.unwrap_or_else(|| Value::from(number.as_f64().unwrap_or(f64::NAN)))
+        }
+        Json::String(text) => Value::from(string(text)),
+        Json::Array(items) => items.iter().map(|item| value(item, string)).collect(),
+        Json::Object(fields) => {
+            let mut pairs = Vec::with_capacity(fields.len());
+            for (key, field) in fields {
+                pairs.push((Value::from(string(key)), value(field, string)));
+            }
+            Value::from_iter(pairs)
+        }
+    }
+}
