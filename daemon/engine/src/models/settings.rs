@@ -187,7 +187,7 @@ impl Settings {
             (Origin::HuggingFace, None) => Err(ModelError::MissingSetting {
                 name: "vocab_size".to_owned(),
             }),
-            (Origin::Gguf, _) => Ok(self.hints.embedding_rows),
+            (Origin::Gguf, _) => size("token_embd.weight's rows", &self.hints.embedding_rows.into()),
         }
     }
 

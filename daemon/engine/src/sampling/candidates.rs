@@ -24,7 +24,7 @@ pub(super) fn weight(logit: f32, largest: f32, temperature: f32) -> f64 {
 }
 
 /// The tokens that pass `top_k`, then `top_p`, then `min_p`, with their weights, all at the temperature: the order of
-/// the `transformers` library. `ids` is working memory.
+/// the `transformers` library. By rank when `top_k` or `top_p` is given, else by id. `ids` is working memory.
 pub(super) fn filtered(
     logits: &[f32],
     largest: f32,
@@ -45,7 +45,7 @@ pub(super) fn filtered(
         }
         let total: f64 = ids.iter().map(|id| weight(*id)).sum();
         nucleus(logits, ids, f64::from(parameters.top_p) * total, weight)
-    } else if top_k < ids.len() {
+    } else if parameters.top_k > 0 {
         first_by_rank(logits, ids, top_k);
         ids[..top_k].iter().map(|id| (*id, weight(*id))).collect()
     } else {

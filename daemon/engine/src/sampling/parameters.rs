@@ -103,12 +103,10 @@ impl SamplingParameters {
         Ok(())
     }
 
-    /// Whether logits are compared as the model gave them.
-    pub(super) fn changes_no_logit(&self) -> bool {
-        self.logit_bias.is_empty()
-            && self.repetition_penalty == 1.0
-            && self.frequency_penalty == 0.0
-            && self.presence_penalty == 0.0
+    /// Whether a token's logit depends on what was said before: only then does a [`super::History`] matter.
+    #[must_use]
+    pub fn looks_back(&self) -> bool {
+        self.repetition_penalty != 1.0 || self.frequency_penalty != 0.0 || self.presence_penalty != 0.0
     }
 }
 
