@@ -50,3 +50,13 @@ pub enum StoreError {
         reason: String,
     },
 }
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }
+    }
+}

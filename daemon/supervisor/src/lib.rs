@@ -9,7 +9,10 @@
 mod config;
 mod error;
 mod handle;
+mod lifecycle;
 mod metering;
+mod queue;
+mod reservations;
 pub mod spawn;
 mod status;
 

@@ -1,0 +1,65 @@
+//! Whether a model's files are still those that were read.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::StoreError;
+
+/// What changes when a model's files are replaced or written: for each its name, inode, size and time of change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity(Vec<(std::ffi::OsString, u64, u64, u64, i64, i64)>);
+
+impl Identity {
+    /// Of the file at `path`, or of the files right in the folder there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it is not there or may not be read.
+    pub fn of(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::io("read", path, &error);
+        let metadata = fs::metadata(path).map_err(failed)?;
+        if !metadata.is_dir() {
+            return Ok(Self(vec![entry(std::ffi::OsString::new(), &metadata)]));
+        }
+        let mut entries = Vec::new();
+        for file in fs::read_dir(path).map_err(failed)? {
+            let file = file.map_err(failed)?;
+            let metadata = fs::metadata(file.path()).map_err(failed)?;
+            if metadata.is_file() {
+                entries.push(entry(file.file_name(), &metadata));
+            }
+        }
+        entries.sort();
+        Ok(Self(entries))
+    }
+}
+
+fn entry(name: std::ffi::OsString, of: &Metadata) -> (std::ffi::OsString, u64, u64, u64, i64, i64) {
+    (name, of.dev(), of.ino(), of.size(), of.ctime(), of.ctime_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Identity;
+
+    #[test]
+    fn a_replaced_file_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("m.gguf");
+        fs::write(&file, "one").unwrap();
+        let (before, folder_before) = (Identity::of(&file).unwrap(), Identity::of(folder.path()).unwrap());
+        assert_eq!(before, Identity::of(&file).unwrap());
+        fs::write(folder.path().join("new"), "two").unwrap();
+        fs::rename(folder.path().join("new"), &file).unwrap();
+        assert_ne!(before, Identity::of(&file).unwrap());
+        assert_ne!(folder_before, Identity::of(folder.path()).unwrap());
+        assert!(
+            Identity::of(&folder.path().join("none"))
+                .unwrap_err()
+                .to_string()
+                .contains("none")
+        );
+    }
+}

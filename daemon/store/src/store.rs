@@ -1,0 +1,104 @@
+//! The store folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mains_types::Digest;
+
+use crate::{Catalogue, Configured, StoreError, catalogue, pilot, write};
+
+/// The folder of a daemon's own models: `models` in its state folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Opens the store below `state_dir`. Makes it when it is not there, and writes the embedded pilot when the file is
+    /// missing, damaged or of another version. Reads and writes the disk: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] or [`StoreError::Io`] names the path.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(state_dir, pilot::GGUF, &Digest(pilot::DIGEST))
+    }
+
+    fn open_with(state_dir: &Path, pilot: &[u8], digest: &Digest) -> Result<Self, StoreError> {
+        let folder = state_dir.join("models");
+        fs::create_dir_all(&folder).map_err(|error| StoreError::io("make", &folder, &error))?;
+        let path = folder.join(pilot::NAME).with_extension("gguf");
+        if !pilot.is_empty() && write::digest(&path)?.as_ref() != Some(digest) {
+            write::replace(&path, pilot)?;
+            if write::digest(&path)?.as_ref() != Some(digest) {
+                return Err(StoreError::Io {
+                    action: "verify",
+                    path,
+                    reason: "what was written reads back differently; check the disk".to_owned(),
+                });
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The models of the store and of the configuration together.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the configuration is not in order. What is wrong in the store folder costs the models that it
+    /// concerns, and is told in [`Catalogue::problems`].
+    pub fn catalogue(&self, configured: &[Configured]) -> Result<Catalogue, StoreError> {
+        catalogue::catalogue(&self.folder, configured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mains_types::Digest;
+
+    use super::Store;
+    use crate::{pilot, write};
+
+    #[test]
+    fn writes_the_pilot_once_and_mends_it() {
+        if pilot::GGUF.is_empty() {
+            return;
+        }
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        let path = store.folder().join("pilot.gguf");
+        assert_eq!(write::digest(&path).unwrap(), Some(Digest(pilot::DIGEST)));
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        Store::open(state.path()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
+
+        fs::write(&path, "damaged").unwrap();
+        Store::open(state.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), pilot::GGUF);
+    }
+
+    #[test]
+    fn a_pilot_of_another_version_is_replaced() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("models/pilot.gguf");
+        for contents in [b"one", b"two"] {
+            fs::write(state.path().join("probe"), contents).unwrap();
+            let digest = write::digest(&state.path().join("probe")).unwrap().unwrap();
+            Store::open_with(state.path(), contents, &digest).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), contents);
+        }
+    }
+
+    #[test]
+    fn what_does_not_verify_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let error = Store::open_with(state.path(), b"one", &Digest([0; 32])).unwrap_err();
+        assert!(error.to_string().contains("can not verify"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Promises of memory: never more than there is.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, Health, Inventory, Memory};
+use mains_types::{Digest, Plan, PlanBytes, Segment};
+use proptest::prelude::*;
+
+use super::{Candidate, Reservations, Shortage};
+
+fn inventory(free: u64) -> Inventory {
+    Inventory {
+        devices: vec![Device {
+            id: "cpu".to_owned(),
+            vendor: None,
+            name: "a device of the test".to_owned(),
+            kind: DeviceKind::Cpu,
+            pci: None,
+            parent: None,
+            memory: Some(Memory {
+                total: Bytes(1000),
+                free: Some(Bytes(free)),
+                shared: true,
+            }),
+            runtime: None,
+            sources: Vec::new(),
+            usable_by: Vec::new(),
+            unusable_because: None,
+            features: Vec::new(),
+            temperature_c: None,
+            power_w: None,
+            utilization: None,
+            health: Health::ok(),
+        }],
+        problems: Vec::new(),
+        probed_at: SystemTime::UNIX_EPOCH,
+    }
+}
+
+fn plan(model: &str, bytes: u64) -> Plan {
+    Plan {
+        model: model.to_owned(),
+        variant: Digest([0; 32]),
+        segments: vec![Segment {
+            device: "cpu".to_owned(),
+            driver: "cpu".to_owned(),
+            first_layer: 0,
+            last_layer: 0,
+        }],
+        context: 1,
+        parallel: 1,
+        step_rows: 1,
+        block_tokens: 1,
+        blocks: 1,
+        kv_format: BlockFormat::F16,
+        bytes: PlanBytes {
+            weights: Bytes(bytes),
+            ..PlanBytes::default()
+        },
+        tensors: Vec::new(),
+    }
+}
+
+#[test]
+fn the_second_load_for_the_last_bytes_gets_the_shortage() {
+    let mut reservations = Reservations::default();
+    reservations.probed(&inventory(100));
+    let first = reservations.reserve(&plan("a", 60)).unwrap();
+    let short = reservations.reserve(&plan("b", 60)).unwrap_err();
+    assert_eq!((short.device.as_str(), short.missing), ("cpu", Bytes(20)));
+    // A probe in the middle of the first load may still see its bytes as free: they are not.
+    reservations.probed(&inventory(100));
+    assert!(reservations.reserve(&plan("b", 60)).is_err());
+    reservations.loaded(first);
+    reservations.probed(&inventory(40));
+    assert_eq!(reservations.left("cpu"), Some(Bytes(40)));
+    reservations.release(first);
+    assert!(reservations.reserve(&plan("b", 100)).is_ok());
+}
+
+#[test]
+fn what_others_will_give_back_can_be_planned_with() {
+    let mut reservations = Reservations::default();
+    reservations.probed(&inventory(100));
+    reservations.reserve(&plan("a", 60)).unwrap();
+    let free = |released: &[&str]| {
+        reservations.as_seen(&inventory(100), released).devices[0]
+            .memory
+            .unwrap()
+            .free
+    };
+    assert_eq!(free(&[]), Some(Bytes(40)));
+    assert_eq!(free(&["a"]), Some(Bytes(100)));
+    assert_eq!(free(&["b"]), Some(Bytes(40)));
+}
+
+#[test]
+fn the_least_recently_used_goes_first_and_none_goes_in_vain() {
+    let now = Instant::now();
+    let mut reservations = Reservations::default();
+    reservations.probed(&inventory(100));
+    for (model, bytes) in [("old", 30), ("new", 30), ("elsewhere", 30)] {
+        reservations.reserve(&plan(model, bytes)).unwrap();
+    }
+    let candidate = |model: &str, age: u64| Candidate {
+        model: model.to_owned(),
+        last_used: now.checked_sub(Duration::from_secs(age)).unwrap(),
+    };
+    let candidates = || vec![candidate("new", 1), candidate("old", 9)];
+    let short = |missing: u64| Shortage {
+        device: "cpu".to_owned(),
+        missing: Bytes(missing),
+    };
+    assert_eq!(
+        reservations.victims(&short(30), candidates()),
+        Some(vec!["old".to_owned()])
+    );
+    let both = Some(vec!["old".to_owned(), "new".to_owned()]);
+    assert_eq!(reservations.victims(&short(31), candidates()), both);
+    assert_eq!(reservations.victims(&short(61), candidates()), None);
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Reserve(u64),
+    Load(usize),
+    End(usize),
+    Probe,
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (1_u64..400).prop_map(Act::Reserve),
+        (0_usize..8).prop_map(Act::Load),
+        (0_usize..8).prop_map(Act::End),
+        Just(Act::Probe),
+    ]
+}
+
+proptest! {
+    /// Against a box in which loads take their memory late: what is promised never exceeds what there is.
+    #[test]
+    fn never_promises_more_than_there_is(acts in proptest::collection::vec(any_act(), 0..200)) {
+        let mut reservations = Reservations::default();
+        let mut promised = Vec::new();
+        let free = |promised: &[(super::ReservationId, u64, bool)]| {
+            1000 - promised.iter().filter(|(_, _, loaded)| *loaded).map(|(_, bytes, _)| bytes).sum::<u64>()
+        };
+        reservations.probed(&inventory(1000));
+        for act in acts {
+            match act {
+                Act::Reserve(bytes) => if let Ok(id) = reservations.reserve(&plan("m", bytes)) {
+                    promised.push((id, bytes, false));
+                },
+                Act::Load(index) => if let Some((id, _, loaded)) = promised.get_mut(index) {
+                    *loaded = true;
+                    reservations.loaded(*id);
+                },
+                Act::End(index) => if index < promised.len() {
+                    reservations.release(promised.remove(index).0);
+                },
+                Act::Probe => reservations.probed(&inventory(free(&promised))),
+            }
+            let total: u64 = promised.iter().map(|(_, bytes, _)| bytes).sum();
+            prop_assert!(total <= 1000);
+            prop_assert_eq!(reservations.held().map(|held| held.bytes.0).sum::<u64>(), total);
+            prop_assert_eq!(reservations.left("cpu"), Some(Bytes(1000 - total)));
+        }
+    }
+}
