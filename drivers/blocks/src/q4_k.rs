@@ -12,6 +12,10 @@ use crate::{BlockQ4K, Q4_K_SUB_BLOCKS, Q4_K_SUB_LEN};
 const MAX_QUANT: f32 = 15.0;
 /// The largest sub-scale or sub-minimum of 6 bits.
 const MAX_SUB: f32 = 63.0;
+/// 1.5 * 2^23: adding and subtracting it rounds a small float32 to a whole number, ties to even, without a call.
+const TO_WHOLE: f32 = 12_582_912.0;
+/// Sums that run side by side, so that additions need not wait for each other.
+const LANES: usize = 8;
 /// Step sizes tried on either side of the one that spans the sub-block. Beyond 10 the error falls by under 0.1 %.
 const GRID_SIDE: i8 = 10;
 /// The difference between two step sizes, in quants over the span of the sub-block.
@@ -49,10 +53,11 @@ pub(crate) fn quantize_block(numbers: &[f32; 256]) -> Option<BlockQ4K> {
             scale: scale.to_f32() * f32::from(sub_scale),
             min: min.to_f32() * f32::from(sub_min),
         };
+        let inverse = stored.inverse();
         let shift = 4 * (index % 2);
         let bytes = &mut block.quants[index / 2 * Q4_K_SUB_LEN..][..Q4_K_SUB_LEN];
         for (byte, number) in bytes.iter_mut().zip(sub) {
-            *byte |= to_u8(stored.quant(*number)) << shift;
+            *byte |= to_u8(stored.quant(inverse, *number)) << shift;
         }
     }
     block.packed = BlockQ4K::pack_sub_scales(sub_scales, sub_mins);
@@ -60,21 +65,33 @@ pub(crate) fn quantize_block(numbers: &[f32; 256]) -> Option<BlockQ4K> {
 }
 
 impl Affine {
-    fn quant(self, number: f32) -> f32 {
-        if self.scale > 0.0 {
-            ((number + self.min) / self.scale).round().clamp(0.0, MAX_QUANT)
-        } else {
-            0.0
-        }
+    /// What turns a number into a quant: no division in the inner loop.
+    fn inverse(self) -> f32 {
+        if self.scale > 0.0 { 1.0 / self.scale } else { 0.0 }
+    }
+
+    fn quant(self, inverse: f32, number: f32) -> f32 {
+        ((number + self.min) * inverse).clamp(0.0, MAX_QUANT) + TO_WHOLE - TO_WHOLE
     }
 
     fn error(self, numbers: &Sub, weights: &Sub) -> f32 {
-        let terms = numbers.iter().zip(weights).map(|(number, weight)| {
-            let off = self.scale * self.quant(*number) - self.min - number;
-            weight * off * off
-        });
-        terms.sum()
+        let inverse = self.inverse();
+        let mut lanes = [0.0; LANES];
+        for (numbers, weights) in chunks(numbers, weights) {
+            for lane in 0..LANES {
+                let off = self.scale * self.quant(inverse, numbers[lane]) - self.min - numbers[lane];
+                lanes[lane] += weights[lane] * off * off;
+            }
+        }
+        lanes.iter().sum()
     }
+}
+
+fn chunks<'a>(
+    numbers: &'a Sub,
+    weights: &'a Sub,
+) -> impl Iterator<Item = (&'a [f32; LANES], &'a [f32; LANES])> {
+    numbers.as_chunks().0.iter().zip(weights.as_chunks().0)
 }
 
 /// What an error in each number costs: large weights matter more to the product than the many near zero.
@@ -115,15 +132,20 @@ fn search(numbers: &Sub, weights: &Sub) -> Affine {
 
 /// The scale and minimum of least error for the quants that `start` gives.
 fn solve(numbers: &Sub, weights: &Sub, start: Affine) -> Affine {
-    let (mut w, mut wq, mut wqq, mut wx, mut wqx) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (number, weight) in numbers.iter().zip(weights) {
-        let quant = start.quant(*number);
-        w += weight;
-        wq += weight * quant;
-        wqq += weight * quant * quant;
-        wx += weight * number;
-        wqx += weight * quant * number;
+    let inverse = start.inverse();
+    let mut lanes = [[0.0; LANES]; 5];
+    for (numbers, weights) in chunks(numbers, weights) {
+        for lane in 0..LANES {
+            let (number, weight) = (numbers[lane], weights[lane]);
+            let quant = start.quant(inverse, number);
+            lanes[0][lane] += weight;
+            lanes[1][lane] += weight * quant;
+            lanes[2][lane] += weight * quant * quant;
+            lanes[3][lane] += weight * number;
+            lanes[4][lane] += weight * quant * number;
+        }
     }
+    let [w, wq, wqq, wx, wqx] = lanes.map(|lanes| lanes.iter().sum::<f32>());
     let determinant = w * wqq - wq * wq;
     if determinant <= 0.0 {
         return start;
