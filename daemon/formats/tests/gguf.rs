@@ -201,10 +201,7 @@ fn refuses_tensors_that_contradict_themselves_or_the_file() {
     assert!(one(&[17], 0).contains("68 bytes at offset 0 of the data, beyond the file"));
     assert!(one(&[4], 4).contains("no multiple of the alignment 32"));
     assert!(one(&[4], u64::MAX - 31).contains("beyond the file"));
-    assert!(
-        one(&[u64::MAX, u64::MAX], 0).contains("too many numbers")
-            || one(&[u64::MAX, 1], 0).contains("rows of")
-    );
+    assert!(one(&[17, u64::MAX], 0).contains("too many numbers"));
     assert!(one(&[1 << 40, 1 << 40], 0).contains("too many numbers"));
     assert!(one(&[4, 0], 0).contains("has no numbers (0 x 4)"));
     assert!(one(&[], 0).contains("has no dimensions"));
