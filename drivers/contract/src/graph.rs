@@ -197,6 +197,15 @@ impl GraphBuilder {
         Ok(ValueId(index_u32(self.nodes.len() - 1)))
     }
 
+    /// Numbers in a row of `value`.
+    ///
+    /// # Panics
+    /// When `value` belongs to another graph.
+    #[must_use]
+    pub fn width(&self, value: ValueId) -> usize {
+        self.node(value).width
+    }
+
     /// Gives `value` out under `name`.
     pub fn output(&mut self, name: OutputName, value: ValueId) {
         self.outputs.push((name, value));
