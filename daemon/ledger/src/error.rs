@@ -34,7 +34,7 @@ pub enum LedgerError {
         known: i64,
     },
     /// The database is damaged.
-    #[error("{path}: damaged ({report}); restore a backup with `mains restore`")]
+    #[error("{path}: damaged ({report}); restore a backup")]
     Damaged {
         /// The file.
         path: PathBuf,
