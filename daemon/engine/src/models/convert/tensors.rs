@@ -39,7 +39,8 @@ pub(super) fn plan(
             ));
             continue;
         };
-        let format = format(checkpoint, &tensor, wanted);
+        let from_folder = matches!(checkpoint, Checkpoint::HuggingFace(_));
+        let format = format(from_folder, &tensor, wanted);
         if let Some(wanted) = wanted.filter(|wanted| is_matrix(&tensor) && *wanted != format) {
             notes.push(format!(
                 "{name} becomes {format}: its rows of {} are no whole number of {wanted} blocks of {}",
@@ -62,8 +63,7 @@ pub(super) fn plan(
 /// The format of a tensor in the new file. Vectors are F32, as drivers and other programs expect. A matrix whose rows do
 /// not suit the format becomes Q8_0 when its rows suit that, or else stays in 16 bits: F16 when it is stored so, BF16
 /// otherwise.
-fn format(checkpoint: &Checkpoint, tensor: &Tensor<'_>, wanted: Option<BlockFormat>) -> BlockFormat {
-    let from_folder = matches!(checkpoint, Checkpoint::HuggingFace(_));
+fn format(from_folder: bool, tensor: &Tensor<'_>, wanted: Option<BlockFormat>) -> BlockFormat {
     match wanted {
         None if from_folder && !is_matrix(tensor) => BlockFormat::F32,
         None => tensor.format,
@@ -133,5 +133,41 @@ fn stored_tensors(checkpoint: &Checkpoint) -> Vec<Tensor<'_>> {
     match checkpoint {
         Checkpoint::Gguf(gguf) => gguf.tensors().collect(),
         Checkpoint::HuggingFace(folder) => folder.tensors().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mains_blocks::BlockFormat::{BF16, F16, F32, Q4_K, Q8_0};
+    use mains_formats::Tensor;
+
+    use super::format;
+
+    #[test]
+    fn a_format_that_rows_do_not_suit_gives_way() {
+        let tensor = |stored, dims: &'static [usize]| Tensor {
+            name: "w",
+            format: stored,
+            dims,
+            rows: 1,
+            cols: dims[dims.len() - 1],
+            bytes: &[],
+        };
+        for (stored, dims, wanted, expected) in [
+            (F32, &[2, 256][..], Q4_K, Q4_K),
+            (F32, &[2, 96], Q4_K, Q8_0),
+            (F32, &[2, 48], Q4_K, BF16),
+            (F16, &[2, 48], Q8_0, F16),
+            (BF16, &[256], Q4_K, F32),
+            (BF16, &[2, 48], F16, F16),
+        ] {
+            assert_eq!(
+                format(true, &tensor(stored, dims), Some(wanted)),
+                expected,
+                "{stored} {dims:?} {wanted}"
+            );
+        }
+        assert_eq!(format(true, &tensor(BF16, &[8]), None), F32);
+        assert_eq!(format(false, &tensor(BF16, &[8]), None), BF16);
     }
 }

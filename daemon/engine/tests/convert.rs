@@ -1,0 +1,199 @@
+//! Models converted to GGUF: the same model comes back, in the formats asked for.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mains_contract::{BlockFormat, WeightSource};
+use mains_engine::models::convert::{Conversion, ConvertError, ConvertOptions};
+use mains_engine::models::{Checkpoint, Model, ModelOptions};
+use mains_formats::Gguf;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families/qwen3")
+}
+
+fn pilot() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/pilot/pilot.gguf")
+}
+
+fn plan(path: &Path, format: Option<BlockFormat>) -> Conversion {
+    let options = ConvertOptions {
+        format,
+        ..ConvertOptions::default()
+    };
+    Conversion::plan(Arc::new(Checkpoint::open(path).unwrap()), &options).unwrap()
+}
+
+fn converted(path: &Path, format: Option<BlockFormat>) -> Gguf {
+    let conversion = plan(path, format);
+    let mut file = Vec::new();
+    let expected = conversion.file_bytes();
+    conversion.write(&mut file).unwrap();
+    assert_eq!(file.len() as u64, expected);
+    Gguf::from_bytes(file, Path::new("converted.gguf")).unwrap()
+}
+
+fn model(gguf: Gguf) -> Model {
+    Model::from_checkpoint(Arc::new(Checkpoint::Gguf(gguf)), &ModelOptions::default()).unwrap()
+}
+
+#[test]
+fn a_folder_and_its_conversion_are_one_model() {
+    let from = Model::open(&folder(), &ModelOptions::default()).unwrap();
+    let into = model(converted(&folder(), None));
+    assert_eq!(into.graph, from.graph);
+    assert_eq!(into.info, from.info);
+    for weight in from.graph.weights() {
+        let (old, new) = (
+            from.weights.weight(&weight.name).unwrap(),
+            into.weights.weight(&weight.name).unwrap(),
+        );
+        assert_eq!((old.rows, old.cols), (new.rows, new.cols));
+        if weight.rows > 1 {
+            assert_eq!(
+                (new.format, new.bytes),
+                (old.format, old.bytes),
+                "{}",
+                weight.name
+            );
+        } else {
+            let (mut before, mut after) = (vec![0.0; old.cols], vec![1.0; old.cols]);
+            mains_blocks::dequantize(old.format, old.bytes, &mut before).unwrap();
+            mains_blocks::dequantize(BlockFormat::F32, new.bytes, &mut after).unwrap();
+            assert_eq!(before, after, "{}", weight.name);
+        }
+    }
+}
+
+#[test]
+fn the_embedded_pilot_is_what_the_converter_writes() {
+    // Made by this converter from a folder: converting it as it is must change nothing.
+    let mut again = Vec::new();
+    plan(&pilot(), None).write(&mut again).unwrap();
+    assert!(again == fs::read(pilot()).unwrap());
+}
+
+#[test]
+fn matrices_get_the_format_and_vectors_stay() {
+    for format in BlockFormat::ALL {
+        let gguf = converted(&pilot(), Some(format));
+        for tensor in gguf.tensors() {
+            let expected = if tensor.dims.len() == 1 {
+                BlockFormat::F32
+            } else {
+                format
+            };
+            assert_eq!(tensor.format, expected, "{}", tensor.name);
+        }
+        let metadata = gguf.metadata();
+        assert_eq!(metadata.require::<&str>("general.name").unwrap(), "pilot");
+        assert_eq!(
+            metadata.get("general.quantization_version").is_some(),
+            format.is_quantized()
+        );
+        let info = model(gguf).info;
+        assert_eq!(
+            (info.parameters, info.vocabulary, &info.eos[..]),
+            (6_033_408, 2048, &[2][..])
+        );
+        assert!(info.chat_template.is_some());
+    }
+}
+
+#[test]
+fn rows_that_do_not_suit_the_format_are_told() {
+    // The fixture is 64 wide: no row is a whole number of blocks of 256.
+    let conversion = plan(&folder(), Some(BlockFormat::Q4_K));
+    let note = "blk.0.attn_q.weight becomes Q8_0: its rows of 64 are no whole number of Q4_K blocks of 256";
+    assert!(
+        conversion.notes().iter().any(|found| found == note),
+        "{:?}",
+        conversion.notes()
+    );
+    let gguf = converted(&folder(), Some(BlockFormat::Q4_K));
+    let matrices = gguf.tensors().filter(|tensor| tensor.dims.len() > 1);
+    assert!(
+        matrices
+            .into_iter()
+            .all(|tensor| tensor.format == BlockFormat::Q8_0)
+    );
+    assert_eq!(gguf.metadata().require::<u32>("general.file_type").unwrap(), 7);
+    assert!(plan(&folder(), Some(BlockFormat::Q8_0)).notes().is_empty());
+}
+
+#[test]
+fn the_name_and_licence_are_as_given() {
+    let options = ConvertOptions {
+        name: Some("small".to_owned()),
+        license: Some("MIT".to_owned()),
+        ..ConvertOptions::default()
+    };
+    let mut file = Vec::new();
+    let checkpoint = Arc::new(Checkpoint::open(&folder()).unwrap());
+    Conversion::plan(checkpoint, &options)
+        .unwrap()
+        .write(&mut file)
+        .unwrap();
+    let gguf = Gguf::from_bytes(file, Path::new("converted.gguf")).unwrap();
+    let keys: Vec<_> = gguf
+        .metadata()
+        .iter()
+        .map(|(key, _)| key.to_owned())
+        .take(5)
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "general.architecture",
+            "general.type",
+            "general.name",
+            "general.license",
+            "general.file_type"
+        ]
+    );
+    assert_eq!(gguf.metadata().require::<&str>("general.name").unwrap(), "small");
+}
+
+#[test]
+fn default_sampling_and_every_end_are_kept() {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(folder().join(name), copy.path().join(name)).unwrap();
+    }
+    let generation = r#"{"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": 0.05,
+        "repetition_penalty": 1.1, "eos_token_id": [2, 0]}"#;
+    fs::write(copy.path().join("generation_config.json"), generation).unwrap();
+    let from = Model::open(copy.path(), &ModelOptions::default()).unwrap();
+    let into = model(converted(copy.path(), None));
+    assert_eq!(
+        (&from.info.eos[..], from.info.sampling.top_k),
+        (&[0, 2][..], Some(20))
+    );
+    assert_eq!(into.info, from.info);
+}
+
+#[test]
+fn a_tokenizer_that_gguf_can_not_name_is_refused() {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["config.json", "generation_config.json", "model.safetensors"] {
+        fs::copy(folder().join(name), copy.path().join(name)).unwrap();
+    }
+    let tokenizer = fs::read_to_string(folder().join("tokenizer.json")).unwrap();
+    let threes = tokenizer.replacen(r"|\\p{N}|", r"|\\p{N}{1,3}|", 1);
+    assert_ne!(threes, tokenizer);
+    fs::write(copy.path().join("tokenizer.json"), threes).unwrap();
+    let checkpoint = Arc::new(Checkpoint::open(copy.path()).unwrap());
+    let error = Conversion::plan(checkpoint, &ConvertOptions::default()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConvertError::Tokenizer {
+                what: "pre-tokenizer",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
