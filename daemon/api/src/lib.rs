@@ -1,1 +1,39 @@
 //! The HTTP interface: one file a resource.
+//!
+//! [`serve`] accepts on a Unix socket and asks the kernel who is there; `access` decides which team that is; `router`
+//! finds the resource. Bodies are `mains-wire`'s, the work is the supervisor's behind [`Backend`], usage is read through
+//! [`Records`].
+//!
+//! Invariants: nobody but an admitted peer gets an answer other than 403; no prompt and no answer is ever logged; a
+//! client that goes away cancels what it asked for.
+
+mod accept;
+mod access;
+mod admin;
+mod answer;
+mod app;
+mod backend;
+mod body;
+mod chat;
+mod completions;
+mod devices;
+mod errors;
+mod health;
+mod identity;
+mod log_ring;
+mod metrics;
+mod models;
+mod plan;
+mod query;
+mod rooms;
+mod router;
+mod sse;
+mod stall;
+mod status;
+mod usage;
+
+pub use accept::{HEADER_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_UID, serve};
+pub use access::{Access, Door, TeamMap};
+pub use app::App;
+pub use backend::{Backend, Operator, Records};
+pub use log_ring::{KEPT_LINES, LogRing};
