@@ -5,7 +5,7 @@ use mains_types::{
     TokenLogprob,
 };
 use mains_wire::frames::FromWorker;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::behaviour::{Behaviour, die, hang};
 
@@ -21,6 +21,7 @@ pub(crate) async fn run(
     behaviour: Behaviour,
     number: u64,
     request: Generate,
+    mut paused: watch::Receiver<bool>,
     frames: mpsc::Sender<FromWorker>,
 ) {
     let prompt_tokens = request.prompts.iter().map(tokens_of).fold(0, u32::saturating_add);
@@ -46,6 +47,9 @@ pub(crate) async fn run(
     }
     let length = request.max_tokens.unwrap_or(behaviour.tokens);
     for step in 0..length {
+        if paused.wait_for(|paused| !paused).await.is_err() {
+            return;
+        }
         if let Some(error) = act(&behaviour, number, step) {
             let _gone = frames.send(error).await;
             return;

@@ -16,7 +16,7 @@ use mains_wire::frames::{
 };
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use behaviour::Behaviour;
@@ -46,6 +46,18 @@ fn run() -> Result<()> {
     runtime.block_on(serve(role, stream))
 }
 
+/// A request that generates.
+struct Running {
+    task: JoinHandle<()>,
+    paused: watch::Sender<bool>,
+}
+
+fn pause(running: &HashMap<u64, Running>, number: u64, pause: bool) {
+    if let Some(request) = running.get(&number) {
+        request.paused.send_replace(pause);
+    }
+}
+
 async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()> {
     let (reading, writing) = UnixStream::from_std(stream)?.into_split();
     let (frames, queue) = mpsc::channel(QUEUED_FRAMES);
@@ -55,7 +67,7 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
         .await?;
     let mut reader = FrameReader::<ToWorker, _>::new(reading);
     let mut behaviour = Behaviour::from_environment()?;
-    let mut running: HashMap<u64, JoinHandle<()>> = HashMap::new();
+    let mut running: HashMap<u64, Running> = HashMap::new();
     while let Some(frame) = reader.next().await? {
         match frame {
             ToWorker::Hello(hello) => hello.check(role)?,
@@ -66,15 +78,19 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
                 frames.send(answers::loaded(&behaviour, plan)).await?;
             }
             ToWorker::Generate(number, request) => {
-                running.retain(|_, task| !task.is_finished());
-                let generation = generate::run(behaviour.clone(), number, request, frames.clone());
-                running.insert(number, tokio::spawn(generation));
+                running.retain(|_, request| !request.task.is_finished());
+                let (paused, watched) = watch::channel(false);
+                let generation = generate::run(behaviour.clone(), number, request, watched, frames.clone());
+                let task = tokio::spawn(generation);
+                running.insert(number, Running { task, paused });
             }
             ToWorker::Cancel(number) => {
-                if let Some(task) = running.remove(&number) {
-                    task.abort();
+                if let Some(request) = running.remove(&number) {
+                    request.task.abort();
                 }
             }
+            ToWorker::Pause(number) => pause(&running, number, true),
+            ToWorker::Resume(number) => pause(&running, number, false),
             ToWorker::Ping(nonce) => frames.send(FromWorker::Pong(nonce)).await?,
             ToWorker::Shutdown => break,
         }

@@ -6,8 +6,9 @@
 //! Types on the wire are private to this module: callers see nouns of `mains-types` and `mains-contract`, and every
 //! collection, text and number is checked against a named bound before it becomes one.
 //!
-//! Flow: a worker never waits for a client. `mainsd` reads its stream all the time, buffers a bounded amount a request
-//! and cancels the request whose client does not keep up; when `mainsd` itself stops reading, the worker stops computing.
+//! Flow: `mainsd` reads a worker's stream all the time and buffers a bounded amount a request. A request whose client does
+//! not keep up is paused (`Pause`, `Resume`): the worker leaves it out of its steps, and the others go on. When `mainsd`
+//! itself stops reading, the worker stops computing.
 
 pub mod bounds;
 mod codec;

@@ -25,6 +25,9 @@ pub enum ToWorker {
         path: PathBuf,
         /// Drivers whose footprints are wanted; every driver when empty.
         drivers: Vec<String>,
+        /// Threads that a CPU driver would have, because its footprint depends on them; as many as there are processors
+        /// when 0. The same number as in `Load`.
+        threads: u32,
     },
     /// To `run`, once: load a model as planned. Answered by `Loaded` or `Error`.
     Load {
@@ -44,6 +47,11 @@ pub enum ToWorker {
     Ping(u64),
     /// End now.
     Shutdown,
+    /// To `run`: compute nothing more for that request for now, its client does not keep up. Chunks that are on their way
+    /// still come.
+    Pause(u64),
+    /// To `run`: go on with that request.
+    Resume(u64),
 }
 
 /// [`ToWorker`] on the wire. Variants are only added at the end.
@@ -65,6 +73,8 @@ pub enum ToWorkerWire {
     Cancel(u64),
     Ping(u64),
     Shutdown,
+    Pause(u64),
+    Resume(u64),
 }
 
 impl Frame for ToWorker {
@@ -76,9 +86,10 @@ impl Frame for ToWorker {
         match self {
             Self::Hello(hello) => ToWorkerWire::Hello(hello),
             Self::Probe => ToWorkerWire::Probe,
-            Self::Inspect { path, drivers } => ToWorkerWire::Inspect {
+            Self::Inspect { path, drivers, threads } => ToWorkerWire::Inspect {
                 path: path.into_os_string().into_vec(),
                 drivers,
+                threads,
             },
             Self::Load { path, plan, threads } => ToWorkerWire::Load {
                 path: path.into_os_string().into_vec(),
@@ -89,6 +100,8 @@ impl Frame for ToWorker {
             Self::Cancel(number) => ToWorkerWire::Cancel(number),
             Self::Ping(nonce) => ToWorkerWire::Ping(nonce),
             Self::Shutdown => ToWorkerWire::Shutdown,
+            Self::Pause(number) => ToWorkerWire::Pause(number),
+            Self::Resume(number) => ToWorkerWire::Resume(number),
         }
     }
 
@@ -96,9 +109,10 @@ impl Frame for ToWorker {
         Ok(match wire {
             ToWorkerWire::Hello(hello) => Self::Hello(hello.bounded()?),
             ToWorkerWire::Probe => Self::Probe,
-            ToWorkerWire::Inspect { path, drivers } => Self::Inspect {
+            ToWorkerWire::Inspect { path, drivers, threads } => Self::Inspect {
                 path: bounded_path(path)?,
                 drivers: bounds::texts("inspect.drivers", drivers, bounds::DRIVERS, bounds::NAME_BYTES)?,
+                threads,
             },
             ToWorkerWire::Load { path, plan, threads } => Self::Load {
                 path: bounded_path(path)?,
@@ -109,6 +123,8 @@ impl Frame for ToWorker {
             ToWorkerWire::Cancel(number) => Self::Cancel(number),
             ToWorkerWire::Ping(nonce) => Self::Ping(nonce),
             ToWorkerWire::Shutdown => Self::Shutdown,
+            ToWorkerWire::Pause(number) => Self::Pause(number),
+            ToWorkerWire::Resume(number) => Self::Resume(number),
         })
     }
 }

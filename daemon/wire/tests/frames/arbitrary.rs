@@ -53,7 +53,7 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
             role,
         })
     });
-    let inspect = (path(), vec(text(), 0..3)).prop_map(|(path, drivers)| ToWorker::Inspect { path, drivers });
+    let inspect = (path(), vec(text(), 0..3), any::<u32>()).prop_map(|(path, drivers, threads)| ToWorker::Inspect { path, drivers, threads });
     let load = (path(), plan(), any::<u32>()).prop_map(|(path, plan, threads)| ToWorker::Load {
         path,
         plan,
@@ -68,6 +68,8 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         any::<u64>().prop_map(ToWorker::Cancel),
         any::<u64>().prop_map(ToWorker::Ping),
         Just(ToWorker::Shutdown),
+        any::<u64>().prop_map(ToWorker::Pause),
+        any::<u64>().prop_map(ToWorker::Resume),
     ]
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
             ToWorker::Inspect {
                 path: path(),
                 drivers: vec!["cpu".to_owned()],
+                threads: 2,
             },
         ),
         (
@@ -45,6 +46,8 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ("to.cancel", ToWorker::Cancel(7)),
         ("to.ping", ToWorker::Ping(300)),
         ("to.shutdown", ToWorker::Shutdown),
+        ("to.pause", ToWorker::Pause(7)),
+        ("to.resume", ToWorker::Resume(7)),
     ]
 }
 
