@@ -16,12 +16,24 @@ pub(super) struct Parsed {
 impl Parsed {
     pub(super) fn new(input: &ChatInput<'_>) -> Result<Self, TextError> {
         let objects = |json: &Json| json.as_array().is_some_and(|all| all.iter().all(Json::is_object));
+        let messages = |json: &Json| objects(json) && json != &Json::Array(Vec::new());
         let parse = |what, expected, text: &str, valid: &dyn Fn(&Json) -> bool| {
             let json: Option<Json> = serde_json::from_str(text).ok();
             json.filter(|json| valid(json))
                 .ok_or(TextError::BadInput { what, expected })
         };
-        let messages = parse("messages", "a JSON array of objects", input.messages, &objects)?;
+        let mut messages = parse(
+            "messages",
+            "a JSON array of objects, not empty",
+            input.messages,
+            &messages,
+        )?;
+        messages
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_object_mut)
+            .for_each(normalize);
         let tools = input
             .tools
             .map(|text| parse("tools", "a JSON array of objects", text, &objects))
@@ -61,6 +73,22 @@ impl Parsed {
     }
 }
 
+/// What transformers does to a message before its template sees it (`apply_chat_template`, `_alias_reasoning_fields`): fields that
+/// are null are as good as absent, and reasoning is found under the names that templates read.
+fn normalize(message: &mut serde_json::Map<String, Json>) {
+    message.retain(|_, field| !field.is_null());
+    let reasoning = ["reasoning_content", "thinking", "reasoning"]
+        .iter()
+        .find_map(|name| message.get(*name))
+        .cloned();
+    if let Some(reasoning) = reasoning {
+        let given = std::mem::take(message);
+        message.insert("thinking".to_owned(), reasoning.clone());
+        message.extend(given);
+        message.insert("reasoning_content".to_owned(), reasoning);
+    }
+}
+
 /// Recursion is bounded by the parser, at 128 levels.
 fn value(json: &Json, string: &mut dyn FnMut(&str) -> String) -> Value {
     match json {
@@ -80,7 +108,7 @@ fn value(json: &Json, string: &mut dyn FnMut(&str) -> String) -> Value {
             for (key, field) in fields {
                 pairs.push((Value::from(string(key)), value(field, string)));
             }
-            Value::from_iter(pairs)
+            Value::from_pairs(pairs)
         }
     }
 }

@@ -139,7 +139,7 @@ impl ChatTemplate {
             .map_err(|error| errors::compile(&error))?;
         let mut text = BoundedText::new(MAX_TEXT_BYTES);
         let done = template
-            .render_captured_to(Value::from_iter(context), &mut text)
+            .render_captured_to(Value::from_pairs(context), &mut text)
             .map(drop);
         text.finish(done)
     }

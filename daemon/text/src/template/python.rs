@@ -8,7 +8,7 @@ use minijinja::value::{ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
-use crate::marks::{is_mark, unmark};
+use crate::marks::{CLOSE, EDGE, OPEN, is_mark, unmark};
 
 /// A method that minijinja itself does not have.
 pub(super) fn method(
@@ -43,10 +43,10 @@ fn string_method(text: &str, name: &str, args: &[Value]) -> Option<Result<Value,
                 "removeprefix" => find(text, affix).filter(|(start, _)| text[..*start].chars().all(is_mark)),
                 _ => find_last(text, affix).filter(|(_, end)| text[*end..].chars().all(is_mark)),
             };
-            Value::from(found.map_or_else(
-                || text.to_owned(),
-                |(start, end)| [&text[..start], &text[end..]].concat(),
-            ))
+            found.map_or_else(
+                || Value::from(text),
+                |(start, end)| piece(&[&text[..start], &text[end..]].concat()),
+            )
         }),
         "partition" => from_args(args).and_then(|(separator,): (&str,)| {
             Ok(match find(text, non_empty(separator)?) {
@@ -78,8 +78,32 @@ fn string_method(text: &str, name: &str, args: &[Value]) -> Option<Result<Value,
     })
 }
 
+/// A piece of text that was cut. A pair of marks that the cut took apart no longer encloses a control token, and what the template
+/// writes between them is its own; their halves still keep the pieces from growing together.
+fn piece(text: &str) -> Value {
+    let mut whole = String::with_capacity(text.len());
+    let mut open = None;
+    for character in text.chars() {
+        match character {
+            OPEN => open = Some(whole.len()),
+            CLOSE if open.take().is_none() => {
+                whole.insert(0, EDGE);
+                whole.push(EDGE);
+                continue;
+            }
+            _ => {}
+        }
+        whole.push(character);
+    }
+    if let Some(at) = open {
+        whole.replace_range(at..at + OPEN.len_utf8(), EDGE.encode_utf8(&mut [0; 4]));
+        whole.push(EDGE);
+    }
+    Value::from(whole)
+}
+
 fn parts(parts: [&str; 3]) -> Value {
-    parts.into_iter().map(Value::from).collect()
+    parts.into_iter().map(piece).collect()
 }
 
 fn non_empty(separator: &str) -> Result<&str, Error> {
@@ -145,10 +169,10 @@ fn split(text: &str, separator: &str, most: usize) -> Result<Value, Error> {
     while pieces.len() < most
         && let Some((start, end)) = find(rest, separator)
     {
-        pieces.push(Value::from(&rest[..start]));
+        pieces.push(piece(&rest[..start]));
         rest = &rest[end..];
     }
-    pieces.push(Value::from(rest));
+    pieces.push(piece(rest));
     Ok(Value::from(pieces))
 }
 
@@ -157,10 +181,10 @@ fn rsplit(text: &str, separator: &str, most: usize) -> Result<Value, Error> {
     while pieces.len() < most
         && let Some((start, end)) = find_last(rest, separator)
     {
-        pieces.push(Value::from(&rest[end..]));
+        pieces.push(piece(&rest[end..]));
         rest = &rest[..start];
     }
-    pieces.push(Value::from(rest));
+    pieces.push(piece(rest));
     pieces.reverse();
     Ok(Value::from(pieces))
 }
@@ -170,9 +194,11 @@ fn strip(text: &str, args: &[Value], left: bool, right: bool) -> Result<Value, E
     Ok(Value::from(stripped(text, set, left, right)))
 }
 
-/// The filter `trim`.
-pub(super) fn trim(text: &str, set: Option<&str>) -> String {
-    stripped(text, set, true, true)
+/// The filter `trim`, which takes any value as a string.
+pub(super) fn trim(value: &Value, set: Option<&str>) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), |text| stripped(text, set, true, true))
 }
 
 /// Takes characters of a set (whitespace when none) from the ends, and lets marks among them stand.

@@ -28,10 +28,7 @@ fn tokenizer(controls: &[&str]) -> Tokenizer {
 }
 
 fn render_with(source: &str, messages: &str, variables: Option<&str>) -> Result<Rendered, TextError> {
-    let now = jiff::civil::date(2026, 11, 4)
-        .at(9, 5, 0, 0)
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .unwrap();
+    let now: ZonedDateTime = "2026-11-04T09:05:00+00:00[UTC]".parse().unwrap();
     let tokenizer = tokenizer(&["<|end|>", "</think>", "<x>"]);
     let template = ChatTemplate::new(source, Some("<s>"), None, &tokenizer)?;
     template.render(&ChatInput {
@@ -84,8 +81,8 @@ fn a_refusal_has_the_templates_own_words() {
     let error = render(source, r#"[{"role": "<|end|>"}]"#).unwrap_err();
     assert_eq!(
         error,
-        TextError::ControlText,
-        "the role decides nothing, but the words would quote a control token"
+        TextError::Refused("Roles must alternate, not <|end|>".to_owned()),
+        "no mark gets out"
     );
     let error = render(source, r#"[{"role": "user"}]"#).unwrap_err();
     assert_eq!(
@@ -134,11 +131,17 @@ fn endless_work_and_output_end() {
 
 #[test]
 fn bad_input_is_named() {
-    for (messages, variables) in [("{}", None), ("[1]", None), ("[", None), ("[]", Some("[]"))] {
+    for (messages, variables) in [
+        ("{}", None),
+        ("[1]", None),
+        ("[", None),
+        ("[]", None),
+        ("[{}]", Some("[]")),
+    ] {
         let error = render_with("x", messages, variables).unwrap_err();
         assert!(matches!(error, TextError::BadInput { .. }), "{error:?}");
     }
-    let error = render_with("x", "[]", Some(r#"{"bos_token": "<x>"}"#)).unwrap_err();
+    let error = render_with("x", "[{}]", Some(r#"{"bos_token": "<x>"}"#)).unwrap_err();
     assert_eq!(error, TextError::ReservedVariable("bos_token".to_owned()));
     assert!(matches!(
         render("{% if %}", "[]"),
@@ -156,7 +159,7 @@ fn controls_of(source: &str, content: &str) -> Result<Vec<u32>, TextError> {
     let rendered = render_with(source, &messages, None)?;
     let tokenizer = tokenizer(&["<|end|>", "</think>", "<x>"]);
     let ids = tokenizer.encode_rendered(&rendered)?;
-    assert_eq!(rendered.text().matches("<|end|>").count() >= 1, true);
+    assert!(rendered.text().contains("<|end|>"));
     Ok(ids.into_iter().filter(|id| *id >= 256).collect())
 }
 
@@ -194,6 +197,13 @@ fn templates_may_look_for_control_tokens_and_cut_at_them() {
         [257, 256]
     );
     assert_eq!(controls_of(source, "because").unwrap(), [256]);
+}
+
+#[test]
+fn pieces_that_are_joined_again_stay_the_users() {
+    let source = "{% for p in ['th', '/', 'i'] %}{% set c = messages[0].content.split(p) %}{{ c[0] + p + c[1] }}\
+        {{ c[0] ~ p ~ c[1] }}{% endfor %}<|end|>";
+    assert_eq!(controls_of(source, "</think>").unwrap(), [256]);
 }
 
 #[test]

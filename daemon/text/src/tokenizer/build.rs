@@ -83,7 +83,6 @@ impl Parts {
                 self.ids
             )));
         }
-        let mut table = TokenTable::default();
         let added: HashMap<u32, &str> = self
             .added
             .iter()
@@ -92,24 +91,22 @@ impl Parts {
         if added.len() != self.added.len() {
             return Err(bad("two added tokens have one id"));
         }
+        let mut table = TokenTable::default();
+        let mut set = |id, bytes: &[u8]| {
+            table
+                .set(id, bytes)
+                .then_some(())
+                .ok_or_else(|| bad("its tokens have more than 4 GiB of text"))
+        };
+        let mut spelled = HashSet::new();
         for (text, id) in &self.vocabulary {
-            if *id as usize >= MAX_VOCABULARY {
-                return Err(bad(format!("token id {id} is above {MAX_VOCABULARY}")));
+            if !spelled.insert(*id) || added.get(id).is_some_and(|own| own != text) {
+                return Err(bad(format!("token id {id} has two texts")));
             }
-            let fits = match added.get(id) {
-                Some(own) if own != text => return Err(bad(format!("token id {id} has two texts"))),
-                Some(_) => true,
-                None if table.get(*id).is_some() => return Err(bad(format!("token id {id} has two texts"))),
-                None => table.set(*id, &spelled_bytes(text)),
-            };
-            if !fits {
-                return Err(bad("its tokens have more than 4 GiB of text"));
-            }
+            set(*id, &spelled_bytes(text))?;
         }
         for token in &self.added {
-            if token.id as usize >= MAX_VOCABULARY || !table.set(token.id, token.text.as_bytes()) {
-                return Err(bad(format!("token id {} is above {MAX_VOCABULARY}", token.id)));
-            }
+            set(token.id, token.text.as_bytes())?;
         }
         table.extend_to(self.ids);
         Ok(table)

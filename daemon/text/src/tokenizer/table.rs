@@ -76,6 +76,14 @@ impl TokenTable {
         self.bytes.get(start as usize..end as usize)
     }
 
+    pub(super) fn longest(&self) -> usize {
+        self.ranges
+            .iter()
+            .map(|(start, end)| end.saturating_sub(*start) as usize)
+            .max()
+            .unwrap_or(0)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ranges.len()
     }
@@ -102,6 +110,6 @@ mod tests {
         table.extend_to(5);
         let all: Vec<_> = (0..6).map(|id| table.get(id)).collect();
         assert_eq!(all, [None, Some(&b"ab"[..]), Some(&b""[..]), None, None, None]);
-        assert_eq!(table.len(), 5);
+        assert_eq!((table.len(), table.longest()), (5, 2));
     }
 }
