@@ -63,6 +63,7 @@ pub enum ToWorkerWire {
     Inspect {
         path: Vec<u8>,
         drivers: Vec<String>,
+        threads: u32,
     },
     Load {
         path: Vec<u8>,
@@ -86,7 +87,11 @@ impl Frame for ToWorker {
         match self {
             Self::Hello(hello) => ToWorkerWire::Hello(hello),
             Self::Probe => ToWorkerWire::Probe,
-            Self::Inspect { path, drivers, threads } => ToWorkerWire::Inspect {
+            Self::Inspect {
+                path,
+                drivers,
+                threads,
+            } => ToWorkerWire::Inspect {
                 path: path.into_os_string().into_vec(),
                 drivers,
                 threads,
@@ -109,7 +114,11 @@ impl Frame for ToWorker {
         Ok(match wire {
             ToWorkerWire::Hello(hello) => Self::Hello(hello.bounded()?),
             ToWorkerWire::Probe => Self::Probe,
-            ToWorkerWire::Inspect { path, drivers, threads } => Self::Inspect {
+            ToWorkerWire::Inspect {
+                path,
+                drivers,
+                threads,
+            } => Self::Inspect {
                 path: bounded_path(path)?,
                 drivers: bounds::texts("inspect.drivers", drivers, bounds::DRIVERS, bounds::NAME_BYTES)?,
                 threads,
