@@ -87,7 +87,7 @@ impl Pulse {
         self.committing.store(oldest != 0, Ordering::Relaxed);
     }
 
-    /// The round has ended and every call of it is answered.
+    /// The round has ended; its calls are answered next, so that who has an answer finds this state.
     pub(crate) fn end(&self, disk_full: bool, unrecorded: usize) {
         self.committing.store(false, Ordering::Relaxed);
         self.oldest_us.store(0, Ordering::Relaxed);

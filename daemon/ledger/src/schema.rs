@@ -157,3 +157,63 @@ fn apply(connection: &mut Connection, version: i64, migration: &Migration) -> ru
 pub(crate) const fn known() -> i64 {
     MIGRATIONS.len().cast_signed() as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::OpenFlags;
+
+    use super::*;
+    use crate::files::connect;
+
+    #[test]
+    fn migrations_only_add() {
+        for migration in MIGRATIONS {
+            for statement in migration
+                .sql
+                .split(';')
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+            {
+                let adds = statement.starts_with("CREATE ")
+                    || (statement.starts_with("ALTER TABLE ") && statement.contains(" ADD COLUMN "));
+                assert!(adds, "{statement}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_backup_precedes_a_migration() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::of(&folder.path().join("usage.db"));
+        files.create().unwrap();
+        let mut db = files.writer(None).unwrap();
+        let [first] = MIGRATIONS else {
+            panic!("write this test for the newest migration")
+        };
+        let more = [
+            Migration {
+                sql: first.sql,
+                min_reader: 1,
+            },
+            Migration {
+                sql: "ALTER TABLE requests ADD COLUMN images INTEGER",
+                min_reader: 1,
+            },
+            Migration {
+                sql: "CREATE TABLE broken (",
+                min_reader: 3,
+            },
+        ];
+        migrate(&mut db, &files, 0, &more[..1]).unwrap();
+        assert!(!files.before_version(1).exists());
+        migrate(&mut db, &files, 1, &more).unwrap_err();
+        assert_eq!(version(&db, &files.database, 1), Ok(2));
+        db.prepare("SELECT images FROM requests").unwrap();
+        let backup = files.before_version(2);
+        let old = connect(&backup, OpenFlags::SQLITE_OPEN_READ_ONLY, None).unwrap();
+        assert_eq!(version(&old, &backup, 1), Ok(1));
+        assert!(old.prepare("SELECT images FROM requests").is_err());
+        assert!(files.before_version(3).exists());
+        migrate(&mut db, &files, 2, &more[..2]).unwrap();
+    }
+}

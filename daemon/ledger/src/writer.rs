@@ -110,8 +110,11 @@ impl Writer {
             }
             self.pulse
                 .begin(Instant::now(), batch.first().map(|first| first.since));
-            self.round(batch.into_iter().map(|queued| queued.call).collect());
+            let answers = self.round(batch.into_iter().map(|queued| queued.call).collect());
             self.pulse.end(!self.room.held(), self.backlog.len());
+            for (call, applied) in answers {
+                call.answer(applied);
+            }
         }
         self.round(Vec::new());
         if !self.backlog.is_empty() {
@@ -123,23 +126,24 @@ impl Writer {
         }
     }
 
-    fn round(&mut self, mut batch: Vec<Call>) {
+    /// Commits what can be committed and says what came of each call.
+    fn round(&mut self, batch: Vec<Call>) -> Vec<(Call, Applied)> {
+        let path = self.files.database.display().to_string();
         if !self.room.held() && self.room.resume() {
-            tracing::info!(path = %self.files.database.display(), "the ledger has room again; requests are accepted");
+            tracing::info!(path, "the ledger has room again; requests are accepted");
         }
-        if !self.room.held() {
-            batch = self.refuse_begins(batch);
-        }
+        let mut answers = Vec::new();
+        let mut batch = self.refuse_begins(batch, &mut answers);
         if batch.is_empty() && self.backlog.is_empty() {
-            return;
+            return answers;
         }
         let mut outcome = self.commit(&batch);
         if let Err(error) = &outcome
             && no_room(error)
         {
-            tracing::error!(path = %self.files.database.display(), %error, "the ledger can not be written; new requests are refused");
+            tracing::error!(path, %error, "the ledger can not be written; new requests are refused");
             let released = self.room.release();
-            batch = self.refuse_begins(batch);
+            batch = self.refuse_begins(batch, &mut answers);
             if released {
                 outcome = self.commit(&batch);
             }
@@ -147,12 +151,11 @@ impl Writer {
         match outcome {
             Ok(applied) => {
                 self.backlog.clear();
-                for (call, applied) in batch.into_iter().zip(applied) {
-                    call.answer(applied);
-                }
+                answers.extend(batch.into_iter().zip(applied));
             }
-            Err(error) => self.fail(batch, error),
+            Err(error) => self.fail(batch, error, &mut answers),
         }
+        answers
     }
 
     /// Applies the backlog and `batch` in one transaction: all of it is durable, or none.
@@ -171,26 +174,31 @@ impl Writer {
         Ok(applied)
     }
 
-    fn refuse_begins(&self, batch: Vec<Call>) -> Vec<Call> {
+    /// Takes the calls out that a full disk has no room for.
+    fn refuse_begins(&self, batch: Vec<Call>, answers: &mut Vec<(Call, Applied)>) -> Vec<Call> {
+        if self.room.held() {
+            return batch;
+        }
         let (begins, others): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .partition(|call| matches!(call, Call::Begin { .. }));
-        for call in begins {
-            call.answer(Applied::Refused(LedgerError::DiskFull {
+        answers.extend(begins.into_iter().map(|call| {
+            let error = LedgerError::DiskFull {
                 path: self.files.database.clone(),
                 needed: self.room.needed(),
-            }));
-        }
+            };
+            (call, Applied::Refused(error))
+        }));
         others
     }
 
-    fn fail(&mut self, batch: Vec<Call>, error: rusqlite::Error) {
+    fn fail(&mut self, batch: Vec<Call>, error: rusqlite::Error, answers: &mut Vec<(Call, Applied)>) {
         let refused = sqlite_error(&self.files.database, "recording")(error);
         for call in batch {
             if let Call::Settle { settled, .. } = &call {
                 self.backlog.push(settled.as_ref().clone());
             }
-            call.answer(Applied::Refused(refused.clone()));
+            answers.push((call, Applied::Refused(refused.clone())));
         }
     }
 }

@@ -239,6 +239,9 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
             file: gone.clone(),
             length: 0,
         });
+        if sync != 0 {
+            recorder.events().push(Event::Sync { file: gone.clone() });
+        }
         recorder
             .lengths
             .lock()
