@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::SamplingParameters;
 
 /// Whether `a` comes before `b`.
-pub(super) fn outranks(logits: &[f32], a: u32, b: u32) -> bool {
+fn outranks(logits: &[f32], a: u32, b: u32) -> bool {
     rank(logits, a, b) == Ordering::Less
 }
 
@@ -31,23 +31,23 @@ pub(super) fn filtered(
     parameters: &SamplingParameters,
     ids: &mut Vec<u32>,
 ) -> Vec<(u32, f64)> {
-    ids.clear();
-    ids.extend((0..).take(logits.len()));
+    /// Up to here insertion into the best so far is faster than a selection over all.
+    const SMALL_TOP_K: usize = 128;
     let weight = |id: u32| weight(logits[id as usize], largest, parameters.temperature);
-    let top_k = match parameters.top_k as usize {
-        0 => ids.len(),
-        top_k => top_k.min(ids.len()),
-    };
-    let mut kept: Vec<(u32, f64)> = if parameters.top_p < 1.0 {
-        if top_k < ids.len() {
-            first_by_rank(logits, ids, top_k);
+    let top_k = parameters.top_k as usize;
+    ids.clear();
+    if (1..=SMALL_TOP_K).contains(&top_k) {
+        ids.extend(most_likely(logits, top_k));
+    } else {
+        ids.extend((0..).take(logits.len()));
+        if top_k > 0 {
+            first_by_rank(logits, ids, top_k.min(logits.len()));
             ids.truncate(top_k);
         }
+    }
+    let mut kept: Vec<(u32, f64)> = if parameters.top_p < 1.0 {
         let total: f64 = ids.iter().map(|id| weight(*id)).sum();
         nucleus(logits, ids, f64::from(parameters.top_p) * total, weight)
-    } else if parameters.top_k > 0 {
-        first_by_rank(logits, ids, top_k);
-        ids[..top_k].iter().map(|id| (*id, weight(*id))).collect()
     } else {
         ids.iter().map(|id| (*id, weight(*id))).collect()
     };
@@ -88,4 +88,19 @@ fn first_by_rank(logits: &[f32], ids: &mut [u32], count: usize) {
         ids.select_nth_unstable_by(count - 1, |a, b| rank(logits, *a, *b));
     }
     ids[..count].sort_unstable_by(|a, b| rank(logits, *a, *b));
+}
+
+/// The first `count` tokens by rank, sorted. One pass with insertion, for a small `count`.
+pub(super) fn most_likely(logits: &[f32], count: usize) -> Vec<u32> {
+    let mut best: Vec<u32> = Vec::with_capacity(count + 1);
+    for id in (0..).take(logits.len()) {
+        let full = best.len() == count;
+        if full && best.last().is_none_or(|last| !outranks(logits, id, *last)) {
+            continue;
+        }
+        let place = best.partition_point(|known| outranks(logits, *known, id));
+        best.insert(place, id);
+        best.truncate(count);
+    }
+    best
 }

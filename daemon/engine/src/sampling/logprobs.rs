@@ -1,7 +1,7 @@
 //! Log-probabilities of the model's own distribution: log-softmax of the logits as the model gave them, before bias,
 //! penalties and temperature.
 
-use super::candidates::outranks;
+use super::candidates::most_likely;
 
 /// A token's log-probability and the most likely tokens with theirs.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,21 +29,6 @@ pub(super) fn logprobs(logits: &[f32], token: u32, top: usize) -> TokenLogprobs 
             .map(|id| (id, logprob(id)))
             .collect(),
     }
-}
-
-/// The first `count` tokens by rank. `count` is small: one pass with insertion.
-fn most_likely(logits: &[f32], count: usize) -> Vec<u32> {
-    let mut best: Vec<u32> = Vec::with_capacity(count + 1);
-    for id in (0..).take(logits.len()) {
-        let full = best.len() == count;
-        if full && best.last().is_none_or(|last| !outranks(logits, id, *last)) {
-            continue;
-        }
-        let place = best.partition_point(|known| outranks(logits, *known, id));
-        best.insert(place, id);
-        best.truncate(count);
-    }
-    best
 }
 
 #[cfg(test)]

@@ -103,6 +103,11 @@ impl SamplingParameters {
         Ok(())
     }
 
+    /// Whether logits are compared as the model gave them.
+    pub(super) fn leaves_logits(&self) -> bool {
+        self.logit_bias.is_empty() && !self.looks_back()
+    }
+
     /// Whether a token's logit depends on what was said before: only then does a [`super::History`] matter.
     #[must_use]
     pub fn looks_back(&self) -> bool {

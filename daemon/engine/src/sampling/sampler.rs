@@ -79,34 +79,48 @@ impl Sampler {
             return Err(SampleError::NotANumber);
         }
         self.adjusted.clear();
-        self.adjusted.extend_from_slice(logits);
-        adjust(&mut self.adjusted, history, parameters);
-        let best = most_likely(&self.adjusted).ok_or(SampleError::NothingLeft)?;
+        let adjusted = if parameters.leaves_logits() {
+            logits
+        } else {
+            self.adjusted.extend_from_slice(logits);
+            adjust(&mut self.adjusted, history, parameters);
+            &self.adjusted
+        };
+        let best = most_likely(adjusted).ok_or(SampleError::NothingLeft)?;
         let token = if parameters.temperature == 0.0 {
             best
         } else {
-            let largest = self.adjusted[best as usize];
             let number = uniform(parameters.seed, parameters.choice, position);
-            self.draw(largest, parameters, number)
+            draw(
+                adjusted,
+                adjusted[best as usize],
+                parameters,
+                number,
+                &mut self.ids,
+            )
         };
         let logprobs = top_logprobs.map(|top| logprobs(logits, token, top as usize));
         Ok(Chosen { token, logprobs })
     }
+}
 
-    fn draw(&mut self, largest: f32, parameters: &SamplingParameters, number: f64) -> u32 {
-        let unfiltered = parameters.top_k == 0 && parameters.top_p >= 1.0 && parameters.min_p == 0.0;
-        if unfiltered {
-            let weights = || {
-                let weigh = |logit: &f32| weight(*logit, largest, parameters.temperature);
-                (0..).zip(self.adjusted.iter().map(weigh))
-            };
-            let total = weights().map(|(_, weight)| weight).sum();
-            return take(weights(), total, number);
-        }
-        let kept = filtered(&self.adjusted, largest, parameters, &mut self.ids);
-        let total = kept.iter().map(|(_, weight)| weight).sum();
-        take(kept.iter().copied(), total, number)
+fn draw(
+    logits: &[f32],
+    largest: f32,
+    parameters: &SamplingParameters,
+    number: f64,
+    ids: &mut Vec<u32>,
+) -> u32 {
+    let unfiltered = parameters.top_k == 0 && parameters.top_p >= 1.0 && parameters.min_p == 0.0;
+    if unfiltered {
+        let weigh = |logit: &f32| weight(*logit, largest, parameters.temperature);
+        let weights = || (0..).zip(logits.iter().map(weigh));
+        let total = weights().map(|(_, weight)| weight).sum();
+        return take(weights(), total, number);
     }
+    let kept = filtered(logits, largest, parameters, ids);
+    let total = kept.iter().map(|(_, weight)| weight).sum();
+    take(kept.iter().copied(), total, number)
 }
 
 /// The token in whose share of `total` the fraction `number` falls.

@@ -5,6 +5,7 @@
 
 mod error;
 mod general;
+mod post_processor;
 mod tensors;
 mod tokenizer;
 
