@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::value::{FromValue, Value};
+use super::from_value::FromValue;
+use super::value::Value;
 use crate::{FormatError, Reason};
 
 /// Keys and values in the order of the file. Keys are unique.
