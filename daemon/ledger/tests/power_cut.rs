@@ -18,7 +18,7 @@ use support::{MIDNIGHT_MS, block, database, integrity, row, rows};
 const SECTOR: usize = 512;
 
 /// Requests of the recorded run: enough that the write-ahead log is checkpointed and begun again several times.
-const REQUESTS: u32 = 400;
+const REQUESTS: u32 = 1200;
 
 /// What the ledger promised when `at` events were recorded.
 #[derive(Debug, Clone)]
@@ -219,8 +219,8 @@ fn the_recording_has_what_the_test_is_about() {
         (writes, syncs)
     };
     let (log, database) = (of("-wal"), of(".db"));
-    assert!(log.0 > 1000 && log.1 > 400, "{log:?}");
-    assert!(database.0 > 100 && database.1 > 2, "checkpoints: {database:?}");
+    assert!(log.0 > 1000 && log.1 > 200, "{log:?}");
+    assert!(database.0 > 60 && database.1 > 3, "checkpoints: {database:?}");
     assert_eq!(
         RUN.promises
             .iter()

@@ -41,6 +41,8 @@ pub(crate) struct Recorder {
     events: Mutex<Vec<Event>>,
     // Lengths as the recording knows them, and how many bytes all files may still grow.
     lengths: Mutex<HashMap<PathBuf, u64>>,
+    // Files that are gone, but not durably: their folder was not synced.
+    deleted: Mutex<Vec<PathBuf>>,
     room: AtomicU64,
 }
 
@@ -56,6 +58,8 @@ struct File {
     recorder: *const Recorder,
     path: *mut PathBuf,
     real: *mut ffi::sqlite3_file,
+    // The system's VFS syncs the folder with the first sync of a journal or log that it made.
+    syncs_folder: bool,
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
@@ -96,6 +100,7 @@ impl Recorder {
             base,
             events: Mutex::new(Vec::new()),
             lengths: Mutex::new(HashMap::new()),
+            deleted: Mutex::new(Vec::new()),
             room: AtomicU64::new(u64::MAX),
         }));
         // SAFETY: `base` points to a VFS that is never unregistered here; copying it copies its function pointers.
@@ -138,6 +143,13 @@ impl Recorder {
     /// What [`Self::set_room`] has left.
     pub(crate) fn room(&self) -> u64 {
         self.room.load(Ordering::SeqCst)
+    }
+
+    /// The folder is synced: what was deleted stays so.
+    fn sync_folder(&self) {
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.events()
+            .extend(deleted.drain(..).map(|file| Event::Sync { file }));
     }
 
     fn events(&self) -> MutexGuard<'_, Vec<Event>> {
@@ -216,6 +228,9 @@ unsafe extern "C" fn open(
             (*ours).recorder = recorder;
             (*ours).path = Box::into_raw(Box::new(path));
             (*ours).real = real;
+            let journals =
+                ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL;
+            (*ours).syncs_folder = flags & ffi::SQLITE_OPEN_CREATE != 0 && flags & journals != 0;
             (*ours).base.pMethods = &raw const METHODS;
         }
         opened
@@ -239,8 +254,13 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
             file: gone.clone(),
             length: 0,
         });
+        recorder
+            .deleted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(gone.clone());
         if sync != 0 {
-            recorder.events().push(Event::Sync { file: gone.clone() });
+            recorder.sync_folder();
         }
         recorder
             .lengths
@@ -304,9 +324,17 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, length: i64) -> c_in
 }
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int {
-    // SAFETY: SQLite calls this with a file that `open` made.
-    let (recorder, path, _) = unsafe { parts(file) };
+    // SAFETY: SQLite calls this with a file that `open` made, and with one call on a file at a time.
+    let ((recorder, path, _), syncs_folder) = unsafe {
+        (
+            parts(file),
+            std::mem::take(&mut (*file.cast::<File>()).syncs_folder),
+        )
+    };
     recorder.events().push(Event::Sync { file: path.clone() });
+    if syncs_folder {
+        recorder.sync_folder();
+    }
     ffi::SQLITE_OK
 }
 
