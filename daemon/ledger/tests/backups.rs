@@ -1,5 +1,7 @@
 //! Backups, restores, and files that are not for this program.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic like the test")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! A full disk: running requests end and are recorded, new ones are refused, and it recovers by itself.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic like the test")]
+
 mod support;
 
 use std::io;

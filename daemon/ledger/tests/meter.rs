@@ -1,6 +1,8 @@
 //! The meter against a model: whatever is begun, covered, settled, dropped or cut off by a crash, every request is in
 //! the ledger once, and `received <= billed <= received + LEASE_TOKENS`.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic like the test")]
+
 mod support;
 
 use std::sync::LazyLock;

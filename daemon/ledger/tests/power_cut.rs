@@ -2,6 +2,8 @@
 //! there and of the others any subset, each whole, torn at sectors, or absent. On each, the ledger must open sound, with
 //! every row that was acknowledged.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic like the test")]
+
 mod support;
 
 use std::collections::{HashMap, HashSet};

@@ -1,5 +1,7 @@
 //! What goes in comes out; what was left open is settled.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic like the test")]
+
 mod support;
 
 use jiff::Timestamp;

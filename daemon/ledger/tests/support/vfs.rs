@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -157,9 +157,9 @@ impl Recorder {
     }
 
     /// Takes room for a write that ends at `end`. False when there is none.
-    fn grow(&self, path: &PathBuf, end: u64) -> bool {
+    fn grow(&self, path: &Path, end: u64) -> bool {
         let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = lengths.entry(path.clone()).or_insert(0);
+        let length = lengths.entry(path.to_owned()).or_insert(0);
         let more = end.saturating_sub(*length);
         let room = self.room();
         if more > room {
