@@ -55,6 +55,24 @@ impl LoadedModel for Pretended {
     }
 }
 
+/// Says the same after every text.
+struct Flat;
+
+impl LoadedModel for Flat {
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+
+    fn run(&mut self, _: &Step<'_>, logits: &mut [f32]) -> Result<(), DriverError> {
+        logits.fill(0.0);
+        Ok(())
+    }
+
+    fn copy_blocks(&mut self, _: &[(BlockId, BlockId)]) -> Result<(), DriverError> {
+        Ok(())
+    }
+}
+
 fn fill(logits: &mut [f32], seen: impl Iterator<Item = u32>) {
     let hash = seen.fold(7u32, |hash, token| {
         hash.wrapping_mul(0x9E37_79B1).wrapping_add(token + 1)
@@ -253,6 +271,47 @@ fn what_can_not_be_honoured_is_refused() {
         engine.submit(request(0, vec![1], greedy())),
         Err(SubmitError::Duplicate(0))
     );
+}
+
+#[test]
+fn every_position_draws_its_own_number() {
+    let others = (0..).take(VOCABULARY).filter(|token| ![7, 8].contains(token));
+    let sampling = SamplingParameters {
+        temperature: 2.0,
+        logit_bias: others
+            .map(|token| LogitBias {
+                token,
+                bias: f32::NEG_INFINITY,
+            })
+            .collect(),
+        ..SamplingParameters::greedy()
+    };
+    let answer = |seed: u64, choice: u32| {
+        let sampling = SamplingParameters {
+            seed,
+            choice,
+            ..sampling.clone()
+        };
+        let request = SequenceRequest {
+            max_tokens: Some(30),
+            ..request(0, vec![1], sampling)
+        };
+        let mut engine = Engine::new(
+            Box::new(Flat),
+            EngineConfig {
+                limits: LIMITS,
+                vocabulary: VOCABULARY,
+            },
+        )
+        .unwrap();
+        engine.submit(request).unwrap();
+        finish(&mut engine).remove(&0).unwrap().0
+    };
+    let first = answer(1, 0);
+    assert!(first.contains(&7) && first.contains(&8), "{first:?}");
+    assert_eq!(first, answer(1, 0));
+    assert_ne!(first, answer(2, 0));
+    assert_ne!(first, answer(1, 1));
 }
 
 #[test]
