@@ -9,6 +9,7 @@ use mains_engine::sampling::SamplingParameters;
 use mains_engine::{Engine, EngineConfig, SequenceEvent, SequenceId, SequenceRequest, SubmitError};
 use mains_types::{FinishReason, LogitBias};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 const VOCABULARY: usize = 50;
 const EOS: u32 = 0;
@@ -177,6 +178,11 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn company_chunks_and_preemption_change_no_answer(
         requests in prop::collection::vec((any_request(), 1..4u32), 1..6),

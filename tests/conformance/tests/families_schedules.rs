@@ -15,6 +15,7 @@ use mains_engine::{
     Engine, EngineConfig, SequenceEvent, SequenceId, SequenceRequest, logits_limits, logits_of,
 };
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 const FAMILY: &str = "qwen3";
 const CONTEXT: usize = 96;
@@ -176,7 +177,11 @@ fn model() -> Model {
 
 proptest! {
     // Each case loads two models and computes up to a thousand rows.
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 6,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn logits_depend_on_the_text_alone_on_reference(requests in any_requests(), limits in any_limits()) {
