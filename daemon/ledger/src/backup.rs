@@ -98,8 +98,9 @@ pub(crate) fn restore(backup: &Path, path: &Path, now: Timestamp) -> Result<Opti
     Ok(kept)
 }
 
-/// Moves the old ledger aside, its write-ahead log with it: a log beside a foreign database would be replayed into it.
-/// The log is emptied first where it can be, so that a cut between the moves loses nothing.
+/// Keeps the old ledger under another name. It also stays in its place, for the new one to be renamed over, so that a
+/// cut never leaves none. Its write-ahead log is emptied into it, or moved away where it is damaged: a log beside a
+/// foreign database would be replayed into it.
 fn keep_old(files: &Files, now: Timestamp) -> Result<Option<PathBuf>, LedgerError> {
     let old = &files.database;
     if !old.exists() {
@@ -112,11 +113,17 @@ fn keep_old(files: &Files, now: Timestamp) -> Result<Option<PathBuf>, LedgerErro
         tracing::warn!(path = %old.display(), "the old ledger is damaged; it is kept as it is");
     }
     let kept = beside(old, &format!(".before-restore-{}", now.as_millisecond()));
-    for suffix in ["-wal", "-shm", ""] {
+    let failed = io_error(&kept, "keeping the old ledger");
+    for suffix in ["-wal", "-shm"] {
         let from = beside(old, suffix);
         if from.exists() {
-            fs::rename(&from, beside(&kept, suffix)).map_err(io_error(&from, "keeping the old ledger"))?;
+            fs::rename(&from, beside(&kept, suffix)).map_err(&failed)?;
         }
     }
+    // A file system without hard links leaves a moment without a ledger.
+    fs::hard_link(old, &kept)
+        .or_else(|_| fs::rename(old, &kept))
+        .map_err(&failed)?;
+    sync_folder(old)?;
     Ok(Some(kept))
 }

@@ -117,7 +117,10 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), LedgerError> {
 }
 
 /// An SQLite error with its place.
-pub(crate) fn sqlite_error(path: &Path, doing: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
+pub(crate) fn sqlite_error(
+    path: &Path,
+    doing: &'static str,
+) -> impl Fn(rusqlite::Error) -> LedgerError + use<> {
     let path = path.to_owned();
     move |error| LedgerError::Sqlite {
         path: path.clone(),
@@ -127,7 +130,7 @@ pub(crate) fn sqlite_error(path: &Path, doing: &'static str) -> impl Fn(rusqlite
 }
 
 /// A system's error with its place.
-pub(crate) fn io_error(path: &Path, doing: &'static str) -> impl Fn(io::Error) -> LedgerError {
+pub(crate) fn io_error(path: &Path, doing: &'static str) -> impl Fn(io::Error) -> LedgerError + use<> {
     let path = path.to_owned();
     move |error| LedgerError::Io {
         path: path.clone(),

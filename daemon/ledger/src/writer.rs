@@ -141,7 +141,9 @@ impl Writer {
         if let Err(error) = &outcome
             && no_room(error)
         {
-            tracing::error!(path, %error, "the ledger can not be written; new requests are refused");
+            if self.room.held() {
+                tracing::error!(path, %error, "the ledger can not be written; new requests are refused");
+            }
             let released = self.room.release();
             batch = self.refuse_begins(batch, &mut answers);
             if released {
@@ -194,11 +196,16 @@ impl Writer {
 
     fn fail(&mut self, batch: Vec<Call>, error: rusqlite::Error, answers: &mut Vec<(Call, Applied)>) {
         let refused = sqlite_error(&self.files.database, "recording")(error);
+        let before = self.backlog.len();
         for call in batch {
             if let Call::Settle { settled, .. } = &call {
                 self.backlog.push(settled.as_ref().clone());
             }
             answers.push((call, Applied::Refused(refused.clone())));
+        }
+        if self.backlog.len() > before {
+            let waiting = self.backlog.len();
+            tracing::error!(waiting, error = %refused, "settlements wait until the ledger can be written");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::ffi;
 
@@ -43,6 +43,8 @@ pub(crate) struct Recorder {
     lengths: Mutex<HashMap<PathBuf, u64>>,
     // Files that are gone, but not durably: their folder was not synced.
     deleted: Mutex<Vec<PathBuf>>,
+    gate: Mutex<Gate>,
+    gate_moves: Condvar,
     room: AtomicU64,
 }
 
@@ -50,6 +52,13 @@ pub(crate) struct Recorder {
 unsafe impl Send for Recorder {}
 // SAFETY: as above.
 unsafe impl Sync for Recorder {}
+
+/// Where syncs wait while a test wants a slow disk.
+#[derive(Default)]
+struct Gate {
+    closed: bool,
+    waiting: usize,
+}
 
 /// A file: SQLite's part, ours, and behind it the system's file, `szOsFile` bytes of it.
 #[repr(C)]
@@ -101,6 +110,8 @@ impl Recorder {
             events: Mutex::new(Vec::new()),
             lengths: Mutex::new(HashMap::new()),
             deleted: Mutex::new(Vec::new()),
+            gate: Mutex::new(Gate::default()),
+            gate_moves: Condvar::new(),
             room: AtomicU64::new(u64::MAX),
         }));
         // SAFETY: `base` points to a VFS that is never unregistered here; copying it copies its function pointers.
@@ -150,6 +161,38 @@ impl Recorder {
         let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
         self.events()
             .extend(deleted.drain(..).map(|file| Event::Sync { file }));
+    }
+
+    /// Makes syncs wait until [`Self::open_gate`].
+    pub(crate) fn close_gate(&self) {
+        self.gate().closed = true;
+    }
+
+    /// Lets syncs go on.
+    pub(crate) fn open_gate(&self) {
+        self.gate().closed = false;
+        self.gate_moves.notify_all();
+    }
+
+    /// Returns when a sync waits.
+    pub(crate) fn wait_for_sync(&self) {
+        let gate = self.gate_moves.wait_while(self.gate(), |gate| gate.waiting == 0);
+        drop(gate.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn pass_gate(&self) {
+        let mut gate = self.gate();
+        gate.waiting += 1;
+        self.gate_moves.notify_all();
+        gate = self
+            .gate_moves
+            .wait_while(gate, |gate| gate.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        gate.waiting -= 1;
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn events(&self) -> MutexGuard<'_, Vec<Event>> {
@@ -331,6 +374,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
             std::mem::take(&mut (*file.cast::<File>()).syncs_folder),
         )
     };
+    recorder.pass_gate();
     recorder.events().push(Event::Sync { file: path.clone() });
     if syncs_folder {
         recorder.sync_folder();
