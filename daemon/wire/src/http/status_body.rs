@@ -32,6 +32,8 @@ pub struct StatusBody {
 pub struct ModelStatus {
     /// Its name.
     pub name: String,
+    /// Its file or folder.
+    pub path: String,
     /// `stopped`, `starting`, `loading`, `ready`, `draining`, `stopping`, `backoff` or `failed`.
     pub state: String,
     /// The worker's process.

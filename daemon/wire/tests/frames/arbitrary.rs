@@ -53,7 +53,12 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
             role,
         })
     });
-    let inspect = (path(), vec(text(), 0..3), any::<u32>()).prop_map(|(path, drivers, threads)| ToWorker::Inspect { path, drivers, threads });
+    let inspect =
+        (path(), vec(text(), 0..3), any::<u32>()).prop_map(|(path, drivers, threads)| ToWorker::Inspect {
+            path,
+            drivers,
+            threads,
+        });
     let load = (path(), plan(), any::<u32>()).prop_map(|(path, plan, threads)| ToWorker::Load {
         path,
         plan,
