@@ -16,12 +16,16 @@ struct Case {
     /// On the CPU driver, weights in BF16 as published, keys and values in F16: nearer than llama.cpp of August 2026 in
     /// BF16, whose distance was measured on the same model.
     cpu_bound: f64,
+    /// The same with matrices in Q8_0: a tenth more than the `transformers` library itself when its weights, and the
+    /// activations before each matrix, are rounded to int8 in the same blocks (0.30). Of that the weights alone make 0.22.
+    quantized_bound: f64,
 }
 
 const CASES: &[Case] = &[Case {
     family: "qwen3",
     reference_bound: 1e-4,
     cpu_bound: 0.056,
+    quantized_bound: 0.33,
 }];
 
 impl Case {
@@ -48,10 +52,15 @@ fn the_cpu_driver_is_nearer_than_the_peer() {
     let driver = CpuDriver::new(CpuOptions::default()).unwrap();
     for case in CASES {
         let expected = Reference::of(case.family);
-        let model = open(&case.folder(), BlockFormat::F16, Cast::AsStored);
-        let found = distance(&model, &driver, &expected);
-        println!("{} on cpu in BF16: {found:.1e}", case.family);
-        assert!(found < case.cpu_bound, "{}: {found}", case.family);
+        for (format, bound) in [
+            (BlockFormat::BF16, case.cpu_bound),
+            (BlockFormat::Q8_0, case.quantized_bound),
+        ] {
+            let model = open(&case.folder(), BlockFormat::F16, Cast::Matrices(format));
+            let found = distance(&model, &driver, &expected);
+            println!("{} on cpu in {format}: {found:.1e}", case.family);
+            assert!(found < bound, "{} in {format}: {found}", case.family);
+        }
     }
 }
 
