@@ -7,6 +7,7 @@ pub mod convert;
 mod defaults;
 mod error;
 mod family;
+mod keys;
 mod model;
 mod qwen3;
 mod settings;

@@ -3,9 +3,9 @@
 use mains_contract::{Activation, RopePairing};
 use serde_json::json;
 
-use super::ModelError;
 use super::family::{Family, TensorName};
-use super::settings::{Settings, keys};
+use super::settings::Settings;
+use super::{ModelError, keys};
 use crate::blocks::{Attention, Decoder, DecoderLayer, GatedMlp, RmsNorm, Rope};
 
 /// The declaration.

@@ -9,41 +9,7 @@ use serde_json::{Map, Value};
 
 use super::ModelError;
 use super::family::Setting;
-
-/// A hyperparameter's two names.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Key {
-    /// In GGUF, behind the architecture's name and a dot.
-    gguf: &'static str,
-    /// In `config.json`; none when Hugging Face has no such setting.
-    huggingface: Option<&'static str>,
-}
-
-/// Hyperparameters of several families (GGUF: `docs/gguf.md` of the ggml project).
-pub(super) mod keys {
-    use super::Key;
-
-    const fn key(gguf: &'static str, huggingface: &'static str) -> Key {
-        Key {
-            gguf,
-            huggingface: Some(huggingface),
-        }
-    }
-
-    pub(in super::super) const LAYERS: Key = key("block_count", "num_hidden_layers");
-    pub(in super::super) const CONTEXT: Key = key("context_length", "max_position_embeddings");
-    pub(in super::super) const WIDTH: Key = key("embedding_length", "hidden_size");
-    pub(in super::super) const FEED_FORWARD: Key = key("feed_forward_length", "intermediate_size");
-    pub(in super::super) const HEADS: Key = key("attention.head_count", "num_attention_heads");
-    pub(in super::super) const KV_HEADS: Key = key("attention.head_count_kv", "num_key_value_heads");
-    pub(in super::super) const HEAD_DIM: Key = key("attention.key_length", "head_dim");
-    pub(in super::super) const RMS_EPSILON: Key = key("attention.layer_norm_rms_epsilon", "rms_norm_eps");
-    pub(in super::super) const ROPE_BASE: Key = key("rope.freq_base", "rope_theta");
-    pub(in super::super) const VALUE_DIM: Key = Key {
-        gguf: "attention.value_length",
-        huggingface: None,
-    };
-}
+use super::keys::{self, Key};
 
 /// Layers at the most. The largest published models have under 200; a file that says more is broken or hostile.
 const MAX_LAYERS: usize = 1024;
