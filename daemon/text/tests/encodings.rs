@@ -109,6 +109,10 @@ fn beginnings_and_ends_are_added_to_text_where_the_file_says_so() {
     });
     let tokenizer = Tokenizer::from_json(file.to_string().as_bytes()).unwrap();
     assert_eq!(tokenizer.encode_text("a").unwrap(), [&[0], &plain[..]].concat());
+
+    file["post_processor"]["special_tokens"]["<|endoftext|>"]["ids"] = serde_json::json!([77_777]);
+    let error = Tokenizer::from_json(file.to_string().as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("77777"), "{error}");
 }
 
 /// The pilot's file with one change.

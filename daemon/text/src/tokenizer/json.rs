@@ -83,7 +83,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, TextError> {
     };
     let mut tokenizer = parts.build()?;
     if let Some(post) = file.post_processor {
-        tokenizer.around_text = around_text(&tokenizer.encoder, post)?;
+        let (before, after) = around_text(&tokenizer.encoder, post)?;
+        if let Some(id) = before
+            .iter()
+            .chain(&after)
+            .find(|id| tokenizer.token_bytes(**id).is_none())
+        {
+            return Err(bad(format!(
+                "its post_processor adds the id {id}, which is no token"
+            )));
+        }
+        tokenizer.around_text = (before, after);
     }
     Ok(tokenizer)
 }
