@@ -1,5 +1,7 @@
 //! Every op x driver and every family x driver, against the reference.
 //!
 //! [`families`] loads models and compares them with published outputs, for `tests/families*.rs`.
+//! [`ops`] is what the tests of operations share; `tests/ops*.rs` hold them.
 
 pub mod families;
+pub mod ops;
