@@ -35,6 +35,12 @@ pub(super) fn bad(reason: impl Into<String>) -> TextError {
 impl Parts {
     pub(super) fn build(mut self) -> Result<Tokenizer, TextError> {
         let table = self.table()?;
+        let (before, after) = &self.around_text;
+        if let Some(id) = before.iter().chain(after).find(|id| table.get(**id).is_none()) {
+            return Err(bad(format!(
+                "it puts the id {id} beside a text, which is no token"
+            )));
+        }
         let mut vocabulary = self.vocabulary_by_text()?;
         let reachable = reachable(&vocabulary, &self.merges)?;
         let (mut textual, mut controls) = (Vec::new(), Vec::new());

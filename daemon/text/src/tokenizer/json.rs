@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use tokenizers::{NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
+use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
 use super::build::{Parts, bad};
-use super::{TextEncoder, Tokenizer};
+use super::{Tokenizer, post};
 use crate::TextError;
 use crate::controls::Control;
 
@@ -16,7 +16,8 @@ struct File {
     added_tokens: Vec<Added>,
     normalizer: Option<NormalizerWrapper>,
     pre_tokenizer: Option<serde_json::Value>,
-    post_processor: Option<PostProcessorWrapper>,
+    #[serde(default)]
+    post_processor: serde_json::Value,
     model: serde_json::Value,
 }
 
@@ -79,23 +80,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, TextError> {
         ignore_merges: model.ignore_merges,
         normalizer: file.normalizer,
         pre_tokenizer: pre_tokenizer(file.pre_tokenizer)?,
-        around_text: (Vec::new(), Vec::new()),
+        around_text: post::around_text(&file.post_processor)?,
     };
-    let mut tokenizer = parts.build()?;
-    if let Some(post) = file.post_processor {
-        let (before, after) = around_text(&tokenizer.encoder, post)?;
-        if let Some(id) = before
-            .iter()
-            .chain(&after)
-            .find(|id| tokenizer.token_bytes(**id).is_none())
-        {
-            return Err(bad(format!(
-                "its post_processor adds the id {id}, which is no token"
-            )));
-        }
-        tokenizer.around_text = (before, after);
-    }
-    Ok(tokenizer)
+    parts.build()
 }
 
 fn unsupported(what: &'static str, name: &str, known: &str) -> TextError {
@@ -171,28 +158,6 @@ fn pre_tokenizer(value: Option<serde_json::Value>) -> Result<PreTokenizerWrapper
     }
     PreTokenizerWrapper::deserialize(value)
         .map_err(|error| bad(format!("tokenizer.json, pre_tokenizer: {error}")))
-}
-
-/// What the post-processor puts before and after a text.
-fn around_text(encoder: &TextEncoder, post: PostProcessorWrapper) -> Result<(Vec<u32>, Vec<u32>), TextError> {
-    const PROBE: &str = "a";
-    let failed = |error: tokenizers::Error| bad(format!("tokenizer.json, post_processor: {error}"));
-    let plain = encoder
-        .encode_fast(PROBE, false)
-        .map_err(failed)?
-        .get_ids()
-        .to_vec();
-    let mut with_post = encoder.clone();
-    with_post.with_post_processor(Some(post));
-    let full = with_post
-        .encode_fast(PROBE, true)
-        .map_err(failed)?
-        .get_ids()
-        .to_vec();
-    let start = (0..full.len())
-        .find(|&start| full[start..].starts_with(&plain))
-        .ok_or_else(|| bad("its post_processor drops the text"))?;
-    Ok((full[..start].to_vec(), full[start + plain.len()..].to_vec()))
 }
 
 impl From<Added> for Control {

@@ -6,6 +6,7 @@
 mod build;
 mod gguf;
 mod json;
+mod post;
 mod pre;
 mod table;
 
