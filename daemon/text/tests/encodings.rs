@@ -1,4 +1,4 @@
-//! Ids are those of PyPI `tokenizers`, from `tokenizer.json` and from a GGUF vocabulary alike.
+//! Ids are those of the Python package `tokenizers`, from `tokenizer.json` and from a GGUF vocabulary alike.
 #![expect(
     clippy::unwrap_used,
     reason = "a fixture that is not as expected fails the test"
