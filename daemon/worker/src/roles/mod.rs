@@ -1,0 +1,7 @@
+//! What a worker is for, a file or folder each.
+
+pub(crate) mod convert;
+pub(crate) mod inspect;
+pub(crate) mod logits;
+pub(crate) mod probe;
+pub(crate) mod run;

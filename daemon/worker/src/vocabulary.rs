@@ -1,0 +1,81 @@
+//! The text side of a model: tokenizer and chat template from its files.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use mains_engine::models::{Checkpoint, Model};
+use mains_formats::{Array, Gguf, Value};
+use mains_text::{ChatTemplate, GgufTokenKind, GgufVocabulary, TextError, Tokenizer};
+
+/// What turns text into ids for one model.
+pub(crate) struct Vocabulary {
+    /// The tokenizer.
+    pub(crate) tokenizer: Arc<Tokenizer>,
+    /// The chat template; `Err` says why there is none that works.
+    pub(crate) template: Result<ChatTemplate, String>,
+}
+
+impl Vocabulary {
+    /// Reads both from the model's files.
+    ///
+    /// # Errors
+    /// When the tokenizer can not be used. A template that can not be used is kept as its reason: plain text still works.
+    pub(crate) fn of(model: &Model) -> Result<Self> {
+        let tokenizer = tokenizer(model.checkpoint()).context("tokenizer")?;
+        let text_of = |id: u32| {
+            let bytes = tokenizer.token_bytes(id)?;
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        };
+        let bos = model.info.bos.and_then(text_of);
+        let eos = model.info.eos.first().copied().and_then(text_of);
+        let template = match &model.info.chat_template {
+            None => Err("this model's files have no chat template".to_owned()),
+            Some(source) => ChatTemplate::new(source, bos.as_deref(), eos.as_deref(), &tokenizer)
+                .map_err(|error| error.to_string()),
+        };
+        Ok(Self {
+            tokenizer: Arc::new(tokenizer),
+            template,
+        })
+    }
+}
+
+fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer> {
+    match checkpoint {
+        Checkpoint::HuggingFace(folder) => Ok(Tokenizer::from_json(&folder.tokenizer)?),
+        Checkpoint::Gguf(gguf) => Ok(Tokenizer::from_gguf(vocabulary(gguf)?)?),
+    }
+}
+
+/// The keys `tokenizer.ggml.*` (GGUF specification, section "Tokenizer").
+fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary> {
+    let metadata = gguf.metadata();
+    let strings = |key: &str| match metadata.get(key) {
+        Some(Value::Array(Array::String(strings))) => Ok(strings.clone()),
+        Some(_) => anyhow::bail!("{key} is no array of strings"),
+        None => Ok(Vec::new()),
+    };
+    let tokens = strings("tokenizer.ggml.tokens")?;
+    let kinds = match metadata.get("tokenizer.ggml.token_type") {
+        Some(Value::Array(Array::I32(kinds))) => kinds.clone(),
+        Some(_) => anyhow::bail!("tokenizer.ggml.token_type is no array of int32"),
+        None => {
+            anyhow::bail!("tokenizer.ggml.token_type is missing: control tokens cannot be told from text")
+        }
+    };
+    let kinds: Result<Vec<GgufTokenKind>, TextError> = kinds
+        .into_iter()
+        .map(|kind| GgufTokenKind::try_from(i64::from(kind)))
+        .collect();
+    Ok(GgufVocabulary {
+        model: metadata.require::<&str>("tokenizer.ggml.model")?.to_owned(),
+        pre: metadata.find::<&str>("tokenizer.ggml.pre")?.map(str::to_owned),
+        tokens,
+        token_types: kinds?,
+        merges: strings("tokenizer.ggml.merges")?,
+        bos: metadata.find("tokenizer.ggml.bos_token_id")?,
+        eos: metadata.find("tokenizer.ggml.eos_token_id")?,
+        add_bos: metadata.find("tokenizer.ggml.add_bos_token")?,
+        add_eos: metadata.find("tokenizer.ggml.add_eos_token")?,
+    })
+}
