@@ -45,19 +45,13 @@ const MAX_HEADERS: usize = 100;
 /// How long to wait after a failed accept: the usual reason is that descriptors ran out, and trying at once spins.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves one socket until `stop`, then lets open connections finish their requests for `bound`.
-pub async fn serve(
-    app: Arc<App>,
-    listener: UnixListener,
-    door: Door,
-    stop: CancellationToken,
-    bound: Duration,
-) {
+/// Serves one socket until [`App::stop`], then lets open connections finish their requests for `bound`.
+pub async fn serve(app: Arc<App>, listener: UnixListener, door: Door, bound: Duration) {
     let router = router(&app, door);
     let builder = builder();
     let graceful = GracefulShutdown::new();
     let rooms = Rooms::new(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_UID);
-    while let Some((stream, peer)) = next(&listener, &stop).await {
+    while let Some((stream, peer)) = next(&listener, &app.stopping).await {
         let Some(room) = rooms.take(peer.uid) else {
             app.counters.refused_connections.inc();
             turn_away(&stream);

@@ -1,6 +1,7 @@
 //! Who may ask and which team pays: pure decisions over what the kernel said of a peer.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mains_types::{Caller, Peer};
 
@@ -13,6 +14,27 @@ pub struct Access {
     pub admin_uids: BTreeSet<u32>,
     /// Groups of the administration socket.
     pub admin_gids: BTreeSet<u32>,
+}
+
+/// The rules in force. Cheap to clone; every clone is the same.
+#[derive(Debug, Clone, Default)]
+pub struct AccessRules(Arc<RwLock<Arc<Access>>>);
+
+impl AccessRules {
+    /// These rules.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(access))))
+    }
+
+    /// Takes new rules; they hold from the next request of every connection on.
+    pub fn set(&self, access: Access) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    }
+
+    pub(crate) fn get(&self) -> Arc<Access> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Users and groups by team. A user's own entry wins over groups.

@@ -105,7 +105,8 @@ pub(crate) async fn logs(State(app): State<Arc<App>>, Query(parameters): Query<L
         return (headers, bytes).into_response();
     }
     let kept = stream::iter((!bytes.is_empty()).then(|| Bytes::from(bytes)));
-    let lines = kept.chain(stream::unfold(next, following));
+    let stopping = app.stopping.clone().cancelled_owned();
+    let lines = kept.chain(stream::unfold(next, following)).take_until(stopping);
     (
         headers,
         Body::from_stream(lines.map(Ok::<_, std::convert::Infallible>)),

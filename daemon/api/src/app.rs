@@ -1,11 +1,11 @@
 //! What all resources share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
+use crate::access::AccessRules;
 use crate::metrics::Counters;
 use crate::{Backend, LogRing, Operator, Records};
 
@@ -19,8 +19,8 @@ pub struct App {
     pub(crate) started: Timestamp,
     /// Version of the daemon.
     pub(crate) version: &'static str,
-    access: RwLock<Arc<Access>>,
-    stopping: AtomicBool,
+    pub(crate) access: AccessRules,
+    pub(crate) stopping: CancellationToken,
 }
 
 impl App {
@@ -31,7 +31,7 @@ impl App {
         records: Arc<dyn Records>,
         operator: Arc<dyn Operator>,
         logs: LogRing,
-        access: Access,
+        access: AccessRules,
         version: &'static str,
     ) -> Self {
         Self {
@@ -42,26 +42,17 @@ impl App {
             counters: Counters::default(),
             started: Timestamp::now(),
             version,
-            access: RwLock::new(Arc::new(access)),
-            stopping: AtomicBool::new(false),
+            access,
+            stopping: CancellationToken::new(),
         }
     }
 
-    /// Takes new rules; they hold from the next request of every connection on.
-    pub fn set_access(&self, access: Access) {
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
-    }
-
-    /// From now on `/readyz` says that the daemon is stopping.
-    pub fn set_stopping(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn access(&self) -> Arc<Access> {
-        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    /// Ends it: no new connections, `/readyz` says so, and what follows the log is let go.
+    pub fn stop(&self) {
+        self.stopping.cancel();
     }
 
     pub(crate) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.is_cancelled()
     }
 }

@@ -14,7 +14,8 @@ const RETRY_AFTER_S: u64 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
-    pub(crate) body: ErrorBody,
+    /// Boxed, since it is in every result.
+    pub(crate) body: Box<ErrorBody>,
 }
 
 impl ApiError {
@@ -26,7 +27,7 @@ impl ApiError {
         };
         Self {
             status,
-            body: ErrorBody {
+            body: Box::new(ErrorBody {
                 error: ErrorDetail {
                     message: message.into(),
                     kind: kind.to_owned(),
@@ -34,7 +35,7 @@ impl ApiError {
                     code: Some(code.to_owned()),
                     nearest: Vec::new(),
                 },
-            },
+            }),
         }
     }
 
@@ -50,7 +51,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, axum::Json(self.body)).into_response();
+        let mut response = (self.status, axum::Json(*self.body)).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()

@@ -33,7 +33,7 @@ mod status;
 mod usage;
 
 pub use accept::{HEADER_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_UID, serve};
-pub use access::{Access, Door, TeamMap};
+pub use access::{Access, AccessRules, Door, TeamMap};
 pub use app::App;
 pub use backend::{Backend, Operator, Records};
 pub use log_ring::{KEPT_LINES, LogRing};

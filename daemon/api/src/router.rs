@@ -61,7 +61,7 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match app.access().admit(door, &peer) {
+    match app.access.get().admit(door, &peer) {
         Ok(scope) => {
             if let Scope::Team(caller) = &scope {
                 request.extensions_mut().insert(caller.clone());

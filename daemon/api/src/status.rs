@@ -83,6 +83,7 @@ fn degraded(status: &Status) -> Vec<String> {
 pub(crate) fn model(model: ModelStatus) -> http::ModelStatus {
     http::ModelStatus {
         name: model.name,
+        path: model.path.display().to_string(),
         state: model.state.name().to_owned(),
         worker_pid: model.worker_pid,
         loaded_at: model.loaded_since.map(time),
