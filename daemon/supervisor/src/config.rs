@@ -20,6 +20,8 @@ pub struct SupervisorConfig {
     pub keep_alive: Option<Duration>,
     /// How long a model may take from its worker's start until it is loaded.
     pub load_timeout: Duration,
+    /// How long a loaded worker may leave a ping unanswered before it counts as hung and is killed.
+    pub patience: Duration,
     /// Threads of a worker that computes on the CPU; the worker's own choice when absent.
     pub threads: Option<u32>,
 }
@@ -35,6 +37,7 @@ impl SupervisorConfig {
             queue_timeout: DEFAULT_QUEUE_TIMEOUT,
             keep_alive: Some(DEFAULT_KEEP_ALIVE),
             load_timeout: DEFAULT_LOAD_TIMEOUT,
+            patience: DEFAULT_PATIENCE,
             threads: None,
         }
     }
@@ -93,3 +96,10 @@ pub const DEFAULT_KEEP_ALIVE: Duration = Duration::from_mins(5);
 
 /// 64 GiB from a disk of 250 MB/s take 275 s.
 pub const DEFAULT_LOAD_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// A worker answers while it makes progress, so this is for one step that hangs: long enough for the slowest step on a box
+/// that swaps, short enough that clients still wait.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest of all times here: a year is for ever, and sums of times stay representable.
+pub(crate) const LONGEST_TIME: Duration = Duration::from_hours(365 * 24);

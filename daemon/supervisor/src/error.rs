@@ -28,7 +28,7 @@ pub enum SupervisorError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// A worker refused, died or was too slow.
-    #[error("{role} worker: {reason}")]
+    #[error("the {role} worker {reason}")]
     Worker {
         /// The worker's role.
         role: &'static str,

@@ -1,19 +1,30 @@
 //! The handle that the interface uses.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mains_contract::Inventory;
+use mains_store::{Catalogue, Configured, Store, StoreError};
 use mains_types::{
     Caller, Demand, Event, Generate, GenerationError, GenerationErrorKind, ModelFacts, ModelSource, Plan,
     Started,
 };
 use tokio::sync::mpsc;
 
-use crate::{Metering, Spawn, Status, SupervisorConfig, SupervisorError, Totals};
+use crate::context::Context;
+use crate::link::failure;
+use crate::model::Model;
+use crate::settings::Settings;
+use crate::{Metering, ReservationStatus, Spawn, Status, SupervisorConfig, SupervisorError, place, relay};
 
-/// Decides which worker runs what. Cheap to clone; every clone is the same supervisor.
+/// The store folder is looked at again for an unknown name, but not more often: names can be asked for by anybody.
+const RESCAN: Duration = Duration::from_secs(1);
+
+/// What cut-off requests get for their settlement, and workers for their end, when a drain's time is over.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// Decides which worker runs what. Cheap to clone; every clone is the same supervisor, which lives until its runtime ends.
 #[derive(Clone)]
 pub struct Supervisor {
     inner: Arc<Inner>,
@@ -29,11 +40,14 @@ pub struct Generation {
 }
 
 struct Inner {
-    config: Mutex<SupervisorConfig>,
-    #[expect(dead_code, reason = "the tasks behind the handle follow")]
-    spawn: Arc<dyn Spawn>,
-    #[expect(dead_code, reason = "the tasks behind the handle follow")]
-    metering: Arc<dyn Metering>,
+    context: Arc<Context>,
+    store: Store,
+    config: Mutex<Current>,
+}
+
+struct Current {
+    config: SupervisorConfig,
+    scanned: Instant,
 }
 
 impl Supervisor {
@@ -47,42 +61,56 @@ impl Supervisor {
         spawn: Arc<dyn Spawn>,
         metering: Arc<dyn Metering>,
     ) -> Result<Self, SupervisorError> {
-        Ok(Self {
+        let store = Store::open(&config.state_dir)?;
+        let catalogue = catalogue(&store, &config)?;
+        for problem in &catalogue.problems {
+            tracing::warn!(%problem, "a model is not in order");
+        }
+        let supervisor = Self {
             inner: Arc::new(Inner {
-                config: Mutex::new(config),
-                spawn,
-                metering,
+                context: Arc::new(Context::new(spawn, metering)),
+                store,
+                config: Mutex::new(Current {
+                    config,
+                    scanned: Instant::now(),
+                }),
             }),
-        })
+        };
+        supervisor.apply(catalogue);
+        Ok(supervisor)
     }
 
     /// Asks for tokens. Resolves when the prompt is admitted and its row is durable; dropping the future cancels it.
     ///
     /// # Errors
     /// Every [`GenerationError`], in words for whoever sent the request.
-    pub async fn generate(&self, _caller: Caller, request: Generate) -> Result<Generation, GenerationError> {
-        Err(GenerationError {
-            kind: GenerationErrorKind::UnknownModel,
-            message: SupervisorError::UnknownModel {
-                name: request.model,
-                known: self.names(),
-            }
-            .to_string(),
-            param: Some("model".to_owned()),
-        })
+    pub async fn generate(&self, caller: Caller, request: Generate) -> Result<Generation, GenerationError> {
+        let name = request.model.clone();
+        let Some(model) = self.find(&name) else {
+            return Err(GenerationError {
+                kind: GenerationErrorKind::UnknownModel,
+                message: self.unknown(&name).to_string(),
+                param: Some("model".to_owned()),
+            });
+        };
+        let context = &self.inner.context;
+        let result = if context.is_draining() {
+            let message = "the daemon is shutting down".to_owned();
+            Err(failure(GenerationErrorKind::ShuttingDown, message))
+        } else {
+            relay::admit(context, &model, caller, request).await
+        };
+        if let Err(error) = &result {
+            context.count(&name, Some(error.kind));
+        }
+        result
     }
 
     /// Every model that can be asked for, by name.
     #[must_use]
     pub fn models(&self) -> Vec<ModelSource> {
-        let config = self.inner.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = |path: &PathBuf, name: &str| ModelSource {
-            name: name.to_owned(),
-            path: path.clone(),
-            created: 0,
-        };
-        let of = |model: &crate::ModelConfig| model.path.as_ref().map(|path| source(path, &model.name));
-        config.models.iter().filter_map(of).collect()
+        self.rescan();
+        self.inner.context.models().values().map(Model::source).collect()
     }
 
     /// What the model's files say. Read once for each state of the files.
@@ -90,7 +118,9 @@ impl Supervisor {
     /// # Errors
     /// [`SupervisorError`] when there is no such model, or a worker can not read it.
     pub async fn facts(&self, name: &str) -> Result<Arc<ModelFacts>, SupervisorError> {
-        Err(self.unknown(name))
+        let settings = self.known(name)?.settings();
+        let inspector = &self.inner.context.inspector;
+        inspector.facts(&settings.source.path, settings.threads).await
     }
 
     /// The plan that `demand`, completed by the model's configuration, gets now. A loaded model's own plan when nothing is
@@ -98,8 +128,14 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`SupervisorError`] when there is no such model, it can not be read, or nothing fits.
-    pub async fn plan(&self, name: &str, _demand: &Demand) -> Result<Plan, SupervisorError> {
-        Err(self.unknown(name))
+    pub async fn plan(&self, name: &str, demand: &Demand) -> Result<Plan, SupervisorError> {
+        let model = self.known(name)?;
+        if let Some(plan) = model.plan()
+            && *demand == Demand::default()
+        {
+            return Ok((*plan).clone());
+        }
+        place::preview(&self.inner.context, &model.settings(), demand).await
     }
 
     /// The devices of the box: those of the last probe, or with `refresh` of a new one. When a probe fails, the last good
@@ -107,20 +143,29 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`SupervisorError`] when no probe ever succeeded.
-    pub async fn inventory(&self, _refresh: bool) -> Result<Inventory, SupervisorError> {
-        Err(SupervisorError::ShuttingDown)
+    pub async fn inventory(&self, refresh: bool) -> Result<Inventory, SupervisorError> {
+        self.inner.context.devices.inventory(refresh).await
     }
 
     /// The state of everything, as plain values.
     #[must_use]
     pub fn status(&self) -> Status {
+        let context = &self.inner.context;
+        let now = tokio::time::Instant::now().into_std();
+        let models = context.models().values().map(|model| model.status(now)).collect();
+        let held = |held: &crate::reservations::Held| ReservationStatus {
+            model: held.model.clone(),
+            device: held.device.clone(),
+            bytes: held.bytes,
+        };
+        let (probed_at, probe_error) = context.devices.state();
         Status {
-            models: Vec::new(),
-            reservations: Vec::new(),
-            totals: Totals::default(),
-            draining: false,
-            probed_at: None,
-            probe_error: None,
+            models,
+            reservations: context.reservations().held().map(held).collect(),
+            totals: context.totals().clone(),
+            draining: context.is_draining(),
+            probed_at,
+            probe_error,
         }
     }
 
@@ -129,7 +174,11 @@ impl Supervisor {
     /// # Errors
     /// [`SupervisorError`] when there is no such model or it can not be loaded.
     pub async fn load(&self, name: &str) -> Result<(), SupervisorError> {
-        Err(self.unknown(name))
+        let model = self.known(name)?;
+        if self.inner.context.is_draining() {
+            return Err(SupervisorError::ShuttingDown);
+        }
+        model.load().await
     }
 
     /// Unloads a model once its running requests are done; resolves when its worker is gone. Requests that wait load it
@@ -138,7 +187,8 @@ impl Supervisor {
     /// # Errors
     /// [`SupervisorError`] when there is no such model.
     pub async fn unload(&self, name: &str) -> Result<(), SupervisorError> {
-        Err(self.unknown(name))
+        self.known(name)?.unload().await;
+        Ok(())
     }
 
     /// Takes a new configuration. Running requests go on; models that are gone from it are unloaded after theirs. On an
@@ -147,24 +197,113 @@ impl Supervisor {
     /// # Errors
     /// [`SupervisorError::Store`] when a configured model is not in order.
     pub fn reconfigure(&self, config: SupervisorConfig) -> Result<(), SupervisorError> {
-        *self.inner.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        let catalogue = catalogue(&self.inner.store, &config)?;
+        for problem in &catalogue.problems {
+            tracing::warn!(%problem, "a model is not in order");
+        }
+        self.current().config = config;
+        self.apply(catalogue);
         Ok(())
     }
 
     /// Takes no new request, lets running ones finish for `bound` and then ends all workers. Returns how many requests
     /// were cut off; each got an error and has its row.
-    pub async fn drain(&self, _bound: Duration) -> usize {
-        0
+    pub async fn drain(&self, bound: Duration) -> usize {
+        let context = &self.inner.context;
+        context.drain();
+        let models: Vec<_> = context.models().values().cloned().collect();
+        models.iter().for_each(Model::drain);
+        context.requests.close();
+        let finished = tokio::time::timeout(bound, context.requests.wait()).await.is_ok();
+        let cut_off = if finished { 0 } else { context.requests.len() };
+        context.lives.close();
+        let end = async {
+            for model in &models {
+                model.stop().await;
+            }
+            context.requests.wait().await;
+            context.lives.wait().await;
+        };
+        if tokio::time::timeout(DRAIN_GRACE, end).await.is_err() {
+            tracing::warn!(
+                "a worker or a settlement did not end in time; the kernel and the next start see to it"
+            );
+        }
+        cut_off
     }
 
-    fn names(&self) -> Vec<String> {
-        self.models().into_iter().map(|model| model.name).collect()
+    /// Starts, changes and retires models so that there are those of `catalogue`.
+    fn apply(&self, catalogue: Catalogue) {
+        let config = self.current().config.clone();
+        let mut models = self.inner.context.models();
+        let mut before = std::mem::take(&mut *models);
+        let mut after = BTreeMap::new();
+        for source in catalogue.models {
+            let name = source.name.clone();
+            let settings = Settings::new(source, &config);
+            let model = match before.remove(&name) {
+                Some(model) => {
+                    if model.settings() != settings {
+                        model.set(settings);
+                    }
+                    model
+                }
+                None => Model::start(Arc::clone(&self.inner.context), settings),
+            };
+            after.insert(name, model);
+        }
+        before.values().for_each(Model::retire);
+        *models = after;
+    }
+
+    /// Looks for models that were put into the store folder, or taken out, since the last time.
+    fn rescan(&self) {
+        let config = {
+            let mut current = self.current();
+            if current.scanned.elapsed() < RESCAN || self.inner.context.is_draining() {
+                return;
+            }
+            current.scanned = Instant::now();
+            current.config.clone()
+        };
+        match catalogue(&self.inner.store, &config) {
+            Ok(catalogue) => self.apply(catalogue),
+            Err(error) => tracing::warn!(%error, "the models on disk can not be read; those known stay"),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Model> {
+        let known = || self.inner.context.models().get(name).cloned();
+        known().or_else(|| {
+            self.rescan();
+            known()
+        })
+    }
+
+    fn known(&self, name: &str) -> Result<Model, SupervisorError> {
+        self.find(name).ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &str) -> SupervisorError {
         SupervisorError::UnknownModel {
             name: name.to_owned(),
-            known: self.names(),
+            known: self.inner.context.models().keys().cloned().collect(),
         }
     }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.inner.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn catalogue(store: &Store, config: &SupervisorConfig) -> Result<Catalogue, StoreError> {
+    let configured: Vec<_> = config
+        .models
+        .iter()
+        .map(|model| Configured {
+            name: model.name.clone(),
+            path: model.path.clone(),
+        })
+        .collect();
+    store.catalogue(&configured)
 }

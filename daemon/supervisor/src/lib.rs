@@ -7,21 +7,33 @@
 //! Invariant: nothing here opens a model's contents, and nothing a worker says is believed beyond its bounds.
 
 mod config;
+mod context;
+mod devices;
 mod error;
 mod handle;
+mod inspect;
+mod life;
 mod lifecycle;
+mod link;
 mod metering;
+mod model;
+mod place;
 mod queue;
+mod relay;
 mod reservations;
+mod settings;
 pub mod spawn;
 mod status;
+mod worker;
 
 pub use config::{
-    DEFAULT_KEEP_ALIVE, DEFAULT_LOAD_TIMEOUT, DEFAULT_QUEUE_LIMIT, DEFAULT_QUEUE_TIMEOUT, ModelConfig,
-    SupervisorConfig,
+    DEFAULT_KEEP_ALIVE, DEFAULT_LOAD_TIMEOUT, DEFAULT_PATIENCE, DEFAULT_QUEUE_LIMIT, DEFAULT_QUEUE_TIMEOUT,
+    ModelConfig, SupervisorConfig,
 };
 pub use error::SupervisorError;
 pub use handle::{Generation, Supervisor};
-pub use metering::{Meter, MeterError, Metering, OpenRow, Outcome};
+pub use metering::{Meter, Metering};
+pub use spawn::fork::ForkSpawn;
+pub use spawn::systemd::SystemdSpawn;
 pub use spawn::{Limits, Role, Spawn, SpawnError, WorkerConnection, WorkerEnd, WorkerProcess};
 pub use status::{ModelState, ModelStatus, PlacedPlan, ReservationStatus, Status, TokenTotals, Totals};

@@ -1,24 +1,25 @@
 //! The life of one model. Pure: events and time in, an action out.
 //!
 //! ```text
-//!            wanted, asked            spawned              loaded
-//! Stopped ------------------> Starting -------> Loading ----------> Ready
-//!    ^                            |                |                 |  |
-//!    |<------ refused for now ----|                |                 |  | unload, with requests
-//!    |                            |                |                 |  +-----------> Draining
-//!    |   refused for good         v                |                 |                   |
-//!    |                         Failed <------+     | refused,        | unload, idle      | last request done
-//!    |                            |          |     | unload          v                   v
-//!    |<-- changed, asked ---------+          +---- Stopping <------------------------------
-//!    |                                              |
-//!    |<---------------------------------------------+ worker gone
+//!            wanted, asked            spawned            loaded
+//! Stopped ------------------> Starting -------> Loading --------> Ready
+//!    ^                            |                |               |  |
+//!    |                            | refused,       | refused,      |  | unload, with requests
+//!    |                            | unload         | unload        |  +-----------> Draining
+//!    |                            v                v               |                   |
+//!    |<-- worker gone ------- Stopping <---------------------------+                   |
+//!    |                            |  ^          unload, idle               last request done
+//!    |                            |  +-------------------------------------------------+
+//!    |                            | worker gone, refused for good
+//!    |                            v
+//!    |<-- changed, asked ---- Failed
 //!    |
 //!    +<-- time is over, asked -- Backoff <-- worker gone, from Starting, Loading or Ready
 //! ```
 //!
-//! A worker exists from `Action::Start` until `Event::WorkerGone` or a refusal in `Starting`. `Action::EndWorker` is always
-//! answered by `Event::WorkerGone`. A single crash restarts at once; from the second in a row on there is a wait that
-//! doubles. A row ends when a worker answers a request or is loaded for [`STABLE`].
+//! A life of a worker begins with [`Action::Start`] and ends with [`Event::WorkerGone`], which follows every
+//! [`Action::EndWorker`]. A single crash restarts at once; from the second in a row on there is a wait that doubles. A row
+//! ends when a worker answers a request or is loaded for [`STABLE`].
 
 use std::time::{Duration, Instant};
 
@@ -222,11 +223,7 @@ impl Lifecycle {
 
     const fn refused(&mut self, for_good: bool) -> Action {
         match self.state {
-            State::Starting => {
-                self.state = if for_good { State::Failed } else { State::Stopped };
-                Action::Nothing
-            }
-            State::Loading => {
+            State::Starting | State::Loading => {
                 self.state = State::Stopping { failed: for_good };
                 Action::EndWorker
             }
@@ -305,14 +302,6 @@ impl Lifecycle {
             State::Backoff { until } if self.crashes_in_a_row >= CRASH_LOOP => {
                 Some(until.saturating_duration_since(now))
             }
-            _ => None,
-        }
-    }
-
-    /// How long until the next start, while backing off.
-    pub(crate) fn backoff_left(&self, now: Instant) -> Option<Duration> {
-        match self.state {
-            State::Backoff { until } => Some(until.saturating_duration_since(now)),
             _ => None,
         }
     }

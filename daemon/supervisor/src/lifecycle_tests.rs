@@ -115,7 +115,12 @@ fn what_can_not_be_loaded_is_not_tried_again_unasked() {
     assert_eq!(life.on(Event::Wanted, now), Action::Nothing);
     let _nothing = life.on(Event::Changed, now);
     assert_eq!(life.on(Event::Wanted, now), Action::Start);
-    assert_eq!(life.on(Event::Refused { for_good: false }, now), Action::Nothing);
+    assert_eq!(
+        life.on(Event::Refused { for_good: false }, now),
+        Action::EndWorker
+    );
+    assert_eq!(life.on(Event::Wanted, now), Action::Nothing);
+    let _nothing = life.on(Event::WorkerGone, now);
     assert_eq!(life.on(Event::Wanted, now), Action::Start);
 }
 
@@ -173,8 +178,7 @@ proptest! {
                 }
                 Action::Nothing => {}
             }
-            let refused_early = before == ModelState::Starting && matches!(event, Event::Refused { .. });
-            if event == Event::WorkerGone || refused_early {
+            if event == Event::WorkerGone {
                 worker = false;
                 ending = false;
             }
@@ -182,7 +186,9 @@ proptest! {
             let alive = matches!(after, ModelState::Starting | ModelState::Loading | ModelState::Ready | ModelState::Draining | ModelState::Stopping);
             prop_assert_eq!(alive, worker);
             prop_assert_eq!(after == ModelState::Stopping, ending);
-            prop_assert!(life.backoff_left(now).is_none_or(|left| left <= LONGEST_BACKOFF));
+            if after == ModelState::Backoff {
+                prop_assert!(life.next_deadline().is_some_and(|until| until <= now + LONGEST_BACKOFF));
+            }
             prop_assert!(before == after || before != ModelState::Failed || matches!(event, Event::Asked | Event::Changed));
         }
     }

@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use mains_contract::{Bytes, Device, Inventory};
+use mains_contract::{Bytes, Device, Inventory, Memory};
+use mains_planner::HOST_RESERVE;
 use mains_types::Plan;
 
 /// A reservation's number.
@@ -64,7 +65,8 @@ impl Reservations {
             .on(&device.id)
             .filter(|held| held.loaded)
             .map(|held| held.bytes);
-        Some((memory.free? + loaded.sum()).min(memory.total))
+        let room = (memory.free? + loaded.sum()).min(memory.total);
+        Some(room.checked_sub(reserve(&memory)).unwrap_or(Bytes::ZERO))
     }
 
     fn on(&self, device: &str) -> impl Iterator<Item = &Held> {
@@ -89,7 +91,8 @@ impl Reservations {
                 .sum();
             let left = self.left(&device.id);
             if let Some(memory) = &mut device.memory {
-                memory.free = left.map(|left| left + given_back);
+                // The planner leaves the host its reserve, which is not in the room.
+                memory.free = left.map(|left| left + given_back + reserve(memory));
             }
         }
         seen
@@ -169,6 +172,11 @@ impl Reservations {
         }
         (freed >= shortage.missing).then_some(victims)
     }
+}
+
+/// What the planner leaves to the host, and loads that are already planned must leave as well.
+const fn reserve(memory: &Memory) -> Bytes {
+    if memory.shared { HOST_RESERVE } else { Bytes::ZERO }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, Health, Inventory, Memory};
+use mains_planner::HOST_RESERVE;
 use mains_types::{Digest, Plan, PlanBytes, Segment};
 use proptest::prelude::*;
 
@@ -20,7 +21,7 @@ fn inventory(free: u64) -> Inventory {
             memory: Some(Memory {
                 total: Bytes(1000),
                 free: Some(Bytes(free)),
-                shared: true,
+                shared: false,
             }),
             runtime: None,
             sources: Vec::new(),
@@ -92,6 +93,24 @@ fn what_others_will_give_back_can_be_planned_with() {
     assert_eq!(free(&[]), Some(Bytes(40)));
     assert_eq!(free(&["a"]), Some(Bytes(100)));
     assert_eq!(free(&["b"]), Some(Bytes(40)));
+}
+
+#[test]
+fn the_host_keeps_its_reserve() {
+    let mut shared = inventory(0);
+    let memory = shared.devices[0].memory.as_mut().unwrap();
+    memory.shared = true;
+    memory.total = HOST_RESERVE + Bytes(100);
+    memory.free = Some(HOST_RESERVE + Bytes(100));
+    let mut reservations = Reservations::default();
+    reservations.probed(&shared);
+    assert_eq!(reservations.left("cpu"), Some(Bytes(100)));
+    let seen = reservations.as_seen(&shared, &[]);
+    assert_eq!(
+        seen.devices[0].memory.unwrap().free,
+        Some(HOST_RESERVE + Bytes(100))
+    );
+    assert!(reservations.reserve(&plan("a", 101)).is_err());
 }
 
 #[test]

@@ -1,38 +1,20 @@
 //! How workers come to be: by systemd, or by a fork of ours.
 
+pub mod fork;
+mod pidfd;
+pub mod systemd;
+
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 use mains_contract::Bytes;
+pub use mains_wire::frames::Role;
 
 /// Starts workers.
 pub trait Spawn: Send + Sync + 'static {
     /// Starts a worker of `role` that may read and take what `limits` say, and connects to it.
     fn spawn(&self, role: Role, limits: Limits) -> BoxFuture<'_, Result<WorkerConnection, SpawnError>>;
-}
-
-/// What a worker is for. A process has one role for its whole life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Finds devices.
-    Probe,
-    /// Reads what a model is.
-    Inspect,
-    /// Holds a model and generates.
-    Run,
-}
-
-impl Role {
-    /// The name in command lines, sockets and units.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Probe => "probe",
-            Self::Inspect => "inspect",
-            Self::Run => "run",
-        }
-    }
 }
 
 /// What a worker may have. A spawner that can not enforce one of them leaves it to the worker's unit.

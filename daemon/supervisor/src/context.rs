@@ -1,0 +1,104 @@
+//! What all models share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mains_types::GenerationErrorKind;
+use tokio_util::task::TaskTracker;
+
+use crate::devices::Devices;
+use crate::inspect::Inspector;
+use crate::model::Model;
+use crate::reservations::{Candidate, Reservations};
+use crate::{Metering, Spawn, Totals};
+
+/// The outcome of a request that was answered, as counters carry it.
+const OK: &str = "ok";
+
+/// Shared by the handle, the tasks of models and those of requests.
+pub(crate) struct Context {
+    pub(crate) spawn: Arc<dyn Spawn>,
+    pub(crate) metering: Arc<dyn Metering>,
+    pub(crate) devices: Devices,
+    pub(crate) inspector: Inspector,
+    pub(crate) reservations: Arc<Mutex<Reservations>>,
+    models: Mutex<BTreeMap<String, Model>>,
+    totals: Mutex<Totals>,
+    draining: AtomicBool,
+    /// Requests from their start to their settlement.
+    pub(crate) requests: TaskTracker,
+    /// Lives of workers, to the proof of their end.
+    pub(crate) lives: TaskTracker,
+}
+
+impl Context {
+    pub(crate) fn new(spawn: Arc<dyn Spawn>, metering: Arc<dyn Metering>) -> Self {
+        let reservations = Arc::new(Mutex::new(Reservations::default()));
+        Self {
+            devices: Devices::new(Arc::clone(&spawn), Arc::clone(&reservations)),
+            inspector: Inspector::new(Arc::clone(&spawn)),
+            spawn,
+            metering,
+            reservations,
+            models: Mutex::default(),
+            totals: Mutex::default(),
+            draining: AtomicBool::new(false),
+            requests: TaskTracker::new(),
+            lives: TaskTracker::new(),
+        }
+    }
+
+    pub(crate) fn models(&self) -> MutexGuard<'_, BTreeMap<String, Model>> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn reservations(&self) -> MutexGuard<'_, Reservations> {
+        self.reservations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request's end.
+    pub(crate) fn count(&self, model: &str, error: Option<GenerationErrorKind>) {
+        let outcome = error.map_or(OK, GenerationErrorKind::code);
+        *self
+            .totals()
+            .requests
+            .entry((model.to_owned(), outcome))
+            .or_default() += 1;
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Models that could be unloaded for `model`'s sake.
+    pub(crate) fn evictable(&self, model: &str) -> Vec<Candidate> {
+        let models = self.models();
+        let others = models.iter().filter(|(name, _)| *name != model);
+        others
+            .filter_map(|(name, other)| {
+                Some(Candidate {
+                    model: name.clone(),
+                    last_used: other.evictable_since()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Unloads `model` if it is still idle. False when it is not, or is gone.
+    pub(crate) async fn evict(&self, model: &str) -> bool {
+        let model = self.models().get(model).cloned();
+        match model {
+            Some(model) => model.evict().await,
+            None => false,
+        }
+    }
+}

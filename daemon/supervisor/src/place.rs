@@ -1,0 +1,174 @@
+//! Finds a place for a model: facts, devices, a plan, and its bytes reserved.
+
+use std::sync::Arc;
+
+use mains_types::{Demand, NoPlan, Plan};
+
+use crate::context::Context;
+use crate::error::SupervisorError;
+use crate::reservations::{ReservationId, Shortage};
+use crate::settings::Settings;
+
+/// How often a place is looked for while others take what was just freed.
+const ATTEMPTS: u32 = 4;
+
+/// Bytes that are promised to one load. Given back when it is dropped: keep it until the worker's end is proved.
+pub(crate) struct Room {
+    context: Arc<Context>,
+    id: ReservationId,
+}
+
+impl Room {
+    /// The worker has allocated them.
+    pub(crate) fn loaded(&self) {
+        self.context.reservations().loaded(self.id);
+    }
+
+    /// The worker is about to end.
+    pub(crate) fn ending(&self) {
+        self.context.reservations().ending(self.id);
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.context.reservations().release(self.id);
+    }
+}
+
+/// Why a model has no place now.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    /// Not before the model or its configuration changes.
+    pub(crate) for_good: bool,
+}
+
+impl Refusal {
+    pub(crate) const fn for_now(reason: String) -> Self {
+        Self {
+            reason,
+            for_good: false,
+        }
+    }
+}
+
+/// Plans the model and reserves what it takes, unloading idle models for it.
+pub(crate) async fn place(context: &Arc<Context>, settings: &Settings) -> Result<(Arc<Plan>, Room), Refusal> {
+    let facts = context
+        .inspector
+        .facts(&settings.source.path, settings.threads)
+        .await
+        .map_err(|error| Refusal {
+            reason: error.to_string(),
+            for_good: !matches!(error, SupervisorError::Spawn(_)),
+        })?;
+    let name = &settings.source.name;
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let inventory = context.devices.inventory(true).await;
+        let inventory = inventory.map_err(|error| Refusal::for_now(error.to_string()))?;
+        let candidates = context.evictable(name);
+        let victims = {
+            let mut reservations = context.reservations();
+            let idle: Vec<_> = candidates
+                .iter()
+                .map(|candidate| candidate.model.as_str())
+                .collect();
+            let seen = reservations.as_seen(&inventory, &idle);
+            let planned = mains_planner::plan(&seen, &facts, name, &settings.demand);
+            let plan = planned.map_err(|no| Refusal::for_now(no_plan(&no)));
+            let plan = plan.map_err(|refusal| with_holders(context_holders(&reservations), refusal))?;
+            match reservations.reserve(&plan) {
+                Ok(id) => {
+                    let context = Arc::clone(context);
+                    return Ok((Arc::new(plan), Room { context, id }));
+                }
+                Err(shortage) => {
+                    let victims = reservations.victims(&shortage, candidates);
+                    last = Some(shortage);
+                    victims
+                }
+            }
+        };
+        let Some(victims) = victims else {
+            break;
+        };
+        for victim in victims {
+            tracing::info!(model = %victim, "unloaded to make room for {name}");
+            // One that got a request meanwhile stays, and the next attempt finds others.
+            context.evict(&victim).await;
+        }
+    }
+    Err(with_holders(
+        holders(context),
+        Refusal::for_now(too_little(last.as_ref())),
+    ))
+}
+
+/// The plan for `demand` with what is left and what idle models would give back, without reserving it.
+pub(crate) async fn preview(
+    context: &Context,
+    settings: &Settings,
+    demand: &Demand,
+) -> Result<Plan, SupervisorError> {
+    let facts = context
+        .inspector
+        .facts(&settings.source.path, settings.threads)
+        .await?;
+    let inventory = context.devices.inventory(true).await?;
+    let name = &settings.source.name;
+    let candidates = context.evictable(name);
+    let mut released: Vec<_> = candidates
+        .iter()
+        .map(|candidate| candidate.model.as_str())
+        .collect();
+    released.push(name);
+    let seen = context.reservations().as_seen(&inventory, &released);
+    mains_planner::plan(&seen, &facts, name, &settings.complete(demand)).map_err(|source| {
+        SupervisorError::NoPlan {
+            model: name.clone(),
+            source,
+        }
+    })
+}
+
+fn no_plan(no: &NoPlan) -> String {
+    if no.nearest.is_empty() {
+        no.reason.clone()
+    } else {
+        format!(
+            "{}; it would fit with {}",
+            no.reason,
+            no.nearest.join(", or with ")
+        )
+    }
+}
+
+fn too_little(shortage: Option<&Shortage>) -> String {
+    shortage.map_or_else(
+        || "no memory could be reserved".to_owned(),
+        |short| format!("{} are missing on {}", short.missing, short.device),
+    )
+}
+
+fn holders(context: &Context) -> String {
+    context_holders(&context.reservations())
+}
+
+fn context_holders(reservations: &crate::reservations::Reservations) -> String {
+    let held = reservations
+        .held()
+        .map(|held| format!("{} holds {} of {}", held.model, held.bytes, held.device));
+    held.collect::<Vec<_>>().join(", ")
+}
+
+fn with_holders(holders: String, refusal: Refusal) -> Refusal {
+    if holders.is_empty() {
+        return refusal;
+    }
+    Refusal {
+        reason: format!("{} ({holders})", refusal.reason),
+        ..refusal
+    }
+}

@@ -1,0 +1,6 @@
+//! The supervisor with real worker processes: null workers, forked.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod bench;
+mod lives;
+mod requests;
