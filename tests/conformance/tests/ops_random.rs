@@ -5,6 +5,7 @@ use mains_conformance::ops::{
 };
 use mains_contract::{BlockFormat, RopePairing, StepLimits};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 fn shapes() -> impl Strategy<Value = LayerShape> {
     let sizes = (1..5_usize, 1..40_usize, 1..40_usize, 1..4_usize, 1..4_usize);
@@ -33,7 +34,12 @@ fn shapes() -> impl Strategy<Value = LayerShape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    // Each case loads three models and computes a hundred rows.
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn random_layers_in_random_steps_agree(
@@ -48,7 +54,7 @@ proptest! {
         let graph = layer(&shape).unwrap();
         let format = [BlockFormat::F32, BlockFormat::F16, BlockFormat::BF16][plain];
         let weights = Weights::random(&graph, seed, |_| format);
-        let limits = StepLimits { rows: 40, output_rows: 40, context: 40, blocks: 40, block_tokens };
+        let limits = StepLimits { rows: 40, output_rows: 40, context: 40, blocks: 40, block_tokens, slots: 0 };
         let mut random = Random(seed);
         let tokens: Vec<u32> = (0..33).map(|_| random.below(u32::try_from(shape.vocabulary).unwrap())).collect();
         let expected = Runner::new(&*reference(), &graph, &weights, &limits, 1).whole(&tokens, &sizes);
