@@ -10,7 +10,7 @@ pub(super) const COMPUTE: &[i64] = &[
     SYS_sendmsg, SYS_close, SYS_shutdown, SYS_getsockname, SYS_getpeername, SYS_getsockopt, SYS_lseek,
     SYS_fstat, SYS_newfstatat, SYS_statx, SYS_statfs, SYS_fstatfs, SYS_getdents64, SYS_readlinkat,
     SYS_faccessat, SYS_faccessat2, SYS_getcwd, SYS_fadvise64, SYS_readahead, SYS_fcntl, SYS_ioctl, SYS_dup,
-    SYS_dup3, SYS_pipe2,
+    SYS_dup3, SYS_pipe2, SYS_socketpair,
     // Waiting.
     SYS_ppoll, SYS_pselect6, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_epoll_pwait2,
     SYS_eventfd2, SYS_timerfd_create, SYS_timerfd_settime, SYS_nanosleep, SYS_clock_nanosleep,
@@ -27,7 +27,7 @@ pub(super) const COMPUTE: &[i64] = &[
     // What time it is, who it is, how it is.
     SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_getrandom, SYS_uname, SYS_sysinfo,
     SYS_getrusage, SYS_times, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_prctl,
-    // Answered by the second filter.
+    // Answered by the other filter.
     SYS_clone3, SYS_openat2,
     // The same under names that other architectures never had.
     #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,77 @@
+//! The roles `probe` and `inspect`, and what holds for all.
+
+use mains_contract::{BlockFormat, DeviceKind};
+use mains_wire::frames::{FromWorker, Role, ToWorker};
+
+use crate::support::{Worker, facts, inventory, pilot};
+
+#[tokio::test]
+async fn probe_finds_the_processors() {
+    let inventory = inventory().await;
+    let cpu = &inventory.devices[0];
+    assert_eq!((cpu.id.as_str(), cpu.kind), ("cpu", DeviceKind::Cpu));
+    assert!(cpu.memory.is_some_and(|memory| memory.total.0 > 0));
+    assert!(cpu.usable_by.contains(&"cpu".to_owned()));
+}
+
+#[tokio::test]
+async fn inspect_tells_what_the_pilot_is() {
+    let facts = facts().await;
+    assert_eq!(
+        (facts.family.as_str(), facts.layers, facts.chat),
+        ("qwen3", 6, true)
+    );
+    let [(driver, footprint)] = &facts.footprints[..] else {
+        panic!("one driver was asked for: {:?}", facts.footprints);
+    };
+    assert_eq!(driver, "cpu");
+    assert!(
+        footprint.weights.0 >= facts.parameters * 2,
+        "BF16 takes two bytes"
+    );
+    assert!(
+        facts
+            .tensors
+            .iter()
+            .any(|tensor| tensor.format == BlockFormat::BF16)
+    );
+    assert_eq!(facts.file_bytes.0, std::fs::metadata(pilot()).unwrap().len());
+}
+
+#[tokio::test]
+async fn inspect_says_what_is_wrong_with_a_model() {
+    let mut worker = Worker::start(Role::Inspect).await;
+    let inspect = |path: std::path::PathBuf| ToWorker::Inspect {
+        path,
+        drivers: Vec::new(),
+        threads: 0,
+    };
+    let notes = pilot().with_file_name("README.md");
+    let Some(FromWorker::Error(message)) = worker.ask(inspect(notes)).await else {
+        panic!("notes are no model");
+    };
+    assert!(message.contains("README.md"), "{message}");
+    // The worker goes on with the next model.
+    assert!(matches!(
+        worker.ask(inspect(pilot())).await,
+        Some(FromWorker::Facts(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_while_idle_and_shutdown_ends() {
+    for role in Role::ALL {
+        let mut worker = Worker::start(role).await;
+        assert_eq!(worker.hello.pid, worker.process.id());
+        assert_eq!(worker.ask(ToWorker::Ping(3)).await, Some(FromWorker::Pong(3)));
+        assert_eq!(worker.ask(ToWorker::Shutdown).await, None);
+        assert!(worker.end().success());
+    }
+}
+
+#[tokio::test]
+async fn a_frame_for_another_role_ends_the_worker() {
+    let mut worker = Worker::start(Role::Probe).await;
+    assert_eq!(worker.ask(ToWorker::Cancel(1)).await, None);
+    assert!(!worker.end().success());
+}
