@@ -34,21 +34,25 @@ pub(crate) fn serve<P: Send + 'static>(
         let inbox = Inbox::new(outbox.clone());
         let mail = inbox.sender();
         let (ended, end) = oneshot::channel();
+        let held = outbox.clone();
         std::thread::Builder::new()
             .name("work".to_owned())
             .spawn(move || {
                 // A panic drops the sender, which tells as well.
                 let _gone = ended.send(work(inbox, outbox));
+                // The connection closes when the last outbox is gone: not before the outcome is known.
+                drop(held);
             })
             .context("starting the working thread")?;
         let writer = tokio::spawn(write_all(queue, writing));
         tokio::select! {
-            read = read_all(role, reading, |frame| mail.send(Message::Frame(frame)).is_ok()) => read,
+            biased;
             end = end => {
                 // What was said last must leave before the process ends.
                 writer.await??;
                 end.context("the working thread died")?
             }
+            read = read_all(role, reading, |frame| mail.send(Message::Frame(frame)).is_ok()) => read,
         }
     })
 }
