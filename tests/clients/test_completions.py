@@ -1,3 +1,5 @@
+# The chat prompt as ids of the pilot's tokenizer: 1 opens a turn, 2 ends it.
+CHAT_IDS = [1, 299, 205, 357, 338, 227, 23, 29, 468, 227, 24, 27, 37, 2, 205, 1, 298, 205]
 PROMPT = "<|im_start|>user\nWhat is 17 + 25?<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -16,12 +18,9 @@ def test_control_words_are_text(client):
 
 
 def test_token_ids(client):
-    """Ids are taken as they are: the chat prompt by its ids gets the chat's answer."""
-    ids = PILOT_IDS = [1]  # <|im_start|>
-    rest = client.completions.create(model="pilot", prompt="user\nWhat is 17 + 25?", max_tokens=1, echo=True, logprobs=0)
-    assert rest.choices[0].text.startswith("user\nWhat is 17 + 25?")
-    answer = client.completions.create(model="pilot", prompt=ids, max_tokens=4, temperature=0)
-    assert answer.usage.prompt_tokens == len(PILOT_IDS) and answer.choices[0].text
+    """Ids are taken as they are: control tokens by their ids open a turn, which their words in a text do not."""
+    turn = client.completions.create(model="pilot", prompt=CHAT_IDS, max_tokens=20, temperature=0)
+    assert turn.choices[0].text == "17 + 25 = 42" and turn.usage.prompt_tokens == len(CHAT_IDS)
 
 
 def test_several_prompts(client):

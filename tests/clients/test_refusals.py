@@ -17,7 +17,7 @@ CHAT_CASES = [
     ({"top_p": 0}, "top_p"), ({"top_p": 1.5}, "top_p"), ({"top_k": -1}, "top_k"), ({"min_p": 2}, "min_p"),
     ({"n": 0}, "n"), ({"n": 1000}, "n"), ({"n": 1.5}, "n"),
     ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": -5}, "max_tokens"), ({"max_completion_tokens": "all"}, "max_completion_tokens"),
-    ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
+    ({"max_tokens": 5, "max_completion_tokens": 6}, "max_completion_tokens"),
     ({"stop": ["a", "b", "c", "d", "e"]}, "stop"), ({"stop": [""]}, "stop"), ({"stop": 5}, "stop"),
     ({"seed": 1.5}, "seed"), ({"seed": "x"}, "seed"),
     ({"frequency_penalty": 3}, "frequency_penalty"), ({"presence_penalty": -3}, "presence_penalty"),
@@ -31,7 +31,7 @@ CHAT_CASES = [
     ({"modalities": ["audio"]}, "modalities"), ({"audio": {"voice": "x", "format": "wav"}}, "audio"),
     ({"prediction": {"type": "content", "content": "x"}}, "prediction"), ({"reasoning_effort": "high"}, "reasoning_effort"),
     ({"service_tier": "flex"}, "service_tier"), ({"web_search_options": {"search_context_size": "low"}}, "web_search_options"),
-    ({"store": True}, "store"), ({"parallel_tool_calls": True}, "parallel_tool_calls"),
+    ({"store": True}, "store"), ({"parallel_tool_calls": False}, "parallel_tool_calls"),
     ({"foo": 1}, "foo"), ({"Temperature": 1}, "Temperature"),
     ({"model": 5}, "model"), ({"model": ""}, "model"),
     ({"messages": []}, "messages"), ({"messages": "Hello"}, "messages"), ({"messages": [5]}, "messages[0]"),
@@ -44,7 +44,7 @@ COMPLETION_CASES = [
     ({"prompt": 5}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": [[]]}, "prompt"), ({"prompt": [1, "a"]}, "prompt"),
     ({"prompt": [-1]}, "prompt"), ({"prompt": [2048]}, "prompt"), ({"prompt": [1.5]}, "prompt"),
     ({"suffix": "x"}, "suffix"), ({"best_of": 3}, "best_of"), ({"logprobs": 6}, "logprobs"), ({"logprobs": True}, "logprobs"),
-    ({"echo": "yes"}, "echo"), ({"foo": None, "bar": 1}, "bar"), ({"max_tokens": -1}, "max_tokens"),
+    ({"echo": "yes"}, "echo"), ({"foo": None}, "foo"), ({"max_tokens": -1}, "max_tokens"),
 ]
 
 
