@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use mains_contract::BlockFormat;
 use mains_engine::models::{Model, ModelOptions};
 use mains_engine::{logits_limits, logits_of};
 use safetensors::tensor::TensorView;
@@ -26,8 +27,11 @@ pub(crate) fn run(asked: &Logits) -> Result<()> {
     let at_ids = || asked.ids.display().to_string();
     let file = std::fs::read(&asked.ids).with_context(at_ids)?;
     let ids = read(&file).with_context(at_ids)?;
-    let model = Model::open(&asked.model, &ModelOptions::default())
-        .with_context(|| asked.model.display().to_string())?;
+    let options = ModelOptions {
+        kv_format: kv_format(&asked.driver),
+        ..ModelOptions::default()
+    };
+    let model = Model::open(&asked.model, &options).with_context(|| asked.model.display().to_string())?;
     let vocabulary = model.info.vocabulary;
     ensure!(
         ids.n <= model.info.context as usize,
@@ -52,6 +56,15 @@ pub(crate) fn run(asked: &Logits) -> Result<()> {
     }
     let shape = vec![ids.rows, ids.n, vocabulary as usize];
     write(&asked.out, shape, &logits).with_context(|| asked.out.display().to_string())
+}
+
+/// The oracle rounds nothing that the model's files do not; every other driver computes as it serves.
+fn kv_format(driver: &str) -> BlockFormat {
+    if driver == "reference" {
+        BlockFormat::F32
+    } else {
+        ModelOptions::default().kv_format
+    }
 }
 
 /// The tensor `ids` of a safetensors file.
