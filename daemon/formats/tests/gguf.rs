@@ -188,9 +188,9 @@ fn refuses_tensor_types_by_name() {
     assert_eq!(
         refused(file(16)),
         "test.gguf: tensor blk.0.ffn_up.weight has the type IQ2_XXS, which is not supported; supported are F32, F16, \
-         Q8_0, Q4_K, BF16"
+         Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16, MXFP4"
     );
-    assert!(refused(file(39)).contains("MXFP4"));
+    assert!(refused(file(40)).contains("NVFP4"));
     assert!(refused(file(99)).contains("the unknown id 99"));
     assert!(open(file(12)).is_ok());
 }

@@ -2,9 +2,13 @@
 
 use half::{bf16, f16};
 
+use crate::block::dequantize as blocks;
 use crate::error::check;
-use crate::layout::view_blocks;
-use crate::{BlockError, BlockFormat, BlockQ4K, BlockQ8_0, Q4_K_SUB_LEN};
+use crate::formats::from_plain;
+use crate::{
+    BlockError, BlockFormat, BlockIq4Nl, BlockIq4Xs, BlockMxfp4, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1,
+    BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
+};
 
 /// Writes the numbers that `bytes` holds in `format` to `out`: the same bits as `gguf.quants.dequantize`.
 ///
@@ -13,53 +17,22 @@ use crate::{BlockError, BlockFormat, BlockQ4K, BlockQ8_0, Q4_K_SUB_LEN};
 pub fn dequantize(format: BlockFormat, bytes: &[u8], out: &mut [f32]) -> Result<(), BlockError> {
     check(format, out.len(), bytes.len())?;
     match format {
-        BlockFormat::F32 => {
-            for (number, raw) in out.iter_mut().zip(bytes.as_chunks().0) {
-                *number = f32::from_le_bytes(*raw);
-            }
-        }
-        BlockFormat::F16 => {
-            for (number, raw) in out.iter_mut().zip(bytes.as_chunks().0) {
-                *number = f16::from_le_bytes(*raw).to_f32();
-            }
-        }
-        BlockFormat::BF16 => {
-            for (number, raw) in out.iter_mut().zip(bytes.as_chunks().0) {
-                *number = bf16::from_le_bytes(*raw).to_f32();
-            }
-        }
-        BlockFormat::Q8_0 => {
-            let blocks: &[BlockQ8_0] = view_blocks(format, bytes)?;
-            for (block, numbers) in blocks.iter().zip(out.as_chunks_mut().0) {
-                q8_0(block, numbers);
-            }
-        }
-        BlockFormat::Q4_K => {
-            let blocks: &[BlockQ4K] = view_blocks(format, bytes)?;
-            for (block, numbers) in blocks.iter().zip(out.as_chunks_mut().0) {
-                q4_k(block, numbers);
-            }
-        }
+        BlockFormat::F32 => from_plain(bytes, out, f32::from_le_bytes),
+        BlockFormat::F16 => from_plain(bytes, out, |raw| f16::from_le_bytes(raw).to_f32()),
+        BlockFormat::BF16 => from_plain(bytes, out, |raw| bf16::from_le_bytes(raw).to_f32()),
+        BlockFormat::Q4_0 => return blocks::<BlockQ4_0, _, _>(bytes, out),
+        BlockFormat::Q4_1 => return blocks::<BlockQ4_1, _, _>(bytes, out),
+        BlockFormat::Q5_0 => return blocks::<BlockQ5_0, _, _>(bytes, out),
+        BlockFormat::Q5_1 => return blocks::<BlockQ5_1, _, _>(bytes, out),
+        BlockFormat::Q8_0 => return blocks::<BlockQ8_0, _, _>(bytes, out),
+        BlockFormat::Q2_K => return blocks::<BlockQ2K, _, _>(bytes, out),
+        BlockFormat::Q3_K => return blocks::<BlockQ3K, _, _>(bytes, out),
+        BlockFormat::Q4_K => return blocks::<BlockQ4K, _, _>(bytes, out),
+        BlockFormat::Q5_K => return blocks::<BlockQ5K, _, _>(bytes, out),
+        BlockFormat::Q6_K => return blocks::<BlockQ6K, _, _>(bytes, out),
+        BlockFormat::IQ4_NL => return blocks::<BlockIq4Nl, _, _>(bytes, out),
+        BlockFormat::IQ4_XS => return blocks::<BlockIq4Xs, _, _>(bytes, out),
+        BlockFormat::MXFP4 => return blocks::<BlockMxfp4, _, _>(bytes, out),
     }
     Ok(())
-}
-
-fn q8_0(block: &BlockQ8_0, numbers: &mut [f32; 32]) {
-    let scale = block.scale();
-    for (number, quant) in numbers.iter_mut().zip(block.quants) {
-        *number = scale * f32::from(quant);
-    }
-}
-
-fn q4_k(block: &BlockQ4K, numbers: &mut [f32; 256]) {
-    let (scales, mins) = block.sub_scales();
-    for (sub, numbers) in numbers.chunks_exact_mut(Q4_K_SUB_LEN).enumerate() {
-        let scale = block.scale() * f32::from(scales[sub]);
-        let min = block.min() * f32::from(mins[sub]);
-        let shift = 4 * (sub % 2);
-        let quants = &block.quants[sub / 2 * Q4_K_SUB_LEN..][..Q4_K_SUB_LEN];
-        for (number, quant) in numbers.iter_mut().zip(quants) {
-            *number = scale * f32::from(quant >> shift & 0x0f) - min;
-        }
-    }
 }

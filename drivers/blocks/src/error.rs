@@ -43,6 +43,28 @@ pub enum BlockError {
         /// The number.
         value: f32,
     },
+    /// An importance for other numbers than these.
+    #[error(
+        "an importance of {found} values is for no whole number of rows in {numbers} numbers, or for no whole number of \
+         {format} blocks of {}",
+        format.block_len()
+    )]
+    ImportanceLength {
+        /// The format asked for.
+        format: BlockFormat,
+        /// Numbers given.
+        numbers: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// An importance that is negative or not finite.
+    #[error("the importance of number {index} is {value}; it should be finite and not negative")]
+    Importance {
+        /// Its index in the importance.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
 }
 
 /// Checks that `bytes` is the size of `numbers` numbers in `format`.
@@ -59,5 +81,32 @@ pub(crate) fn check(format: BlockFormat, numbers: usize, bytes: usize) -> Result
             expected,
             found: bytes,
         })
+    }
+}
+
+/// Checks that `importance` is for rows of whole blocks of which `numbers` are a whole number, and that it can be summed.
+pub(crate) fn check_importance(
+    format: BlockFormat,
+    numbers: usize,
+    importance: Option<&[f32]>,
+) -> Result<(), BlockError> {
+    let Some(importance) = importance else {
+        return Ok(());
+    };
+    let found = importance.len();
+    if found == 0 || !numbers.is_multiple_of(found) || !found.is_multiple_of(format.block_len()) {
+        return Err(BlockError::ImportanceLength {
+            format,
+            numbers,
+            found,
+        });
+    }
+    let bad = |value: &f32| !value.is_finite() || *value < 0.0;
+    match importance.iter().position(bad) {
+        Some(index) => Err(BlockError::Importance {
+            index,
+            value: importance[index],
+        }),
+        None => Ok(()),
     }
 }

@@ -16,6 +16,14 @@ use crate::run::CpuModel;
 
 /// The driver's name.
 const NAME: &str = "cpu";
+/// The formats that products have kernels for.
+const KERNELS: [BlockFormat; 5] = [
+    BlockFormat::F32,
+    BlockFormat::F16,
+    BlockFormat::Q8_0,
+    BlockFormat::Q4_K,
+    BlockFormat::BF16,
+];
 
 /// Choices that the machine would otherwise make.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,7 +68,7 @@ impl CpuDriver {
             capabilities: Capabilities {
                 driver: NAME,
                 kernels: isa.isa().name().to_owned(),
-                weight_formats: BlockFormat::ALL.to_vec(),
+                weight_formats: KERNELS.to_vec(),
                 threads: threads.get(),
             },
             isa,
@@ -126,6 +134,10 @@ fn refusal(graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Option<String
             let (cols, format) = (graph.weight(*weight).cols, formats.get(weight.0 as usize)?);
             if cols == 0 || format.row_bytes(cols).is_none() {
                 return Some(format!("rows of {cols} numbers are no whole blocks of {format}"));
+            }
+            if matches!(node.op, Op::Linear { .. }) && !KERNELS.contains(format) {
+                let known = KERNELS.map(BlockFormat::name).join(", ");
+                return Some(format!("weights in {format}, it takes {known}"));
             }
             let is_vector = |used: &Node| match &used.op {
                 Op::Linear { bias, .. } => *bias == Some(*weight),

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// The GGUF file to write; it must not exist yet.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// The format of matrices: F32, F16, BF16, Q8_0 or Q4_K. As they are stored when left out.
+    /// The format of matrices, such as BF16, Q8_0 or Q4_K. As they are stored when left out.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<BlockFormat>,
     /// The model's name in the file (`general.name`); the folder's name when left out.

@@ -60,6 +60,7 @@ impl Kernel for Linear<'_> {
                 weights: cast_slice(bytes),
                 blocks,
             }),
+            other => unreachable!("a model with {other} weights is refused when it is loaded"),
         }
     }
 }

@@ -103,14 +103,7 @@ pub(super) fn set_file_type(entries: &mut Entries, tensors: &[Planned]) {
         .into_iter()
         .max_by_key(|format| numbers(*format))
         .unwrap_or(BlockFormat::F32);
-    let file_type = match most {
-        BlockFormat::F32 => 0,
-        BlockFormat::F16 => 1,
-        BlockFormat::Q8_0 => 7,
-        BlockFormat::Q4_K => 14,
-        BlockFormat::BF16 => 32,
-    };
-    set(entries, "general.file_type", Value::U32(file_type));
+    set(entries, "general.file_type", Value::U32(most.gguf_file_type()));
     if tensors.iter().any(|planned| planned.spec.format.is_quantized()) {
         set(entries, "general.quantization_version", Value::U32(2));
     }

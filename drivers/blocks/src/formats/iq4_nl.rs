@@ -1,0 +1,42 @@
+//! IQ4_NL.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{iq4, number, sized};
+use crate::block::Quantize;
+use crate::search::signed::single;
+use crate::{Block, BlockFormat, planes};
+
+/// 32 numbers: `number = scale * level(index)` with 16 uneven levels (ggml-common.h, `block_iq4_nl`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BlockIq4Nl {
+    /// The scale, a little-endian f16.
+    pub scale: [u8; 2],
+    /// Byte `i` holds index `i` in its low half and index `i + 16` in its high half.
+    pub indices: [u8; 16],
+}
+
+sized!(BlockIq4Nl);
+
+impl Block<32, 1> for BlockIq4Nl {
+    const FORMAT: BlockFormat = BlockFormat::IQ4_NL;
+
+    fn levels(&self) -> [i8; 32] {
+        iq4::at(planes::unpack::<4, 16, 32>(&self.indices))
+    }
+
+    fn scales(&self) -> [f32; 1] {
+        [number(self.scale)]
+    }
+}
+
+impl Quantize<32> for BlockIq4Nl {
+    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
+        let fit = single::<iq4::Table>(numbers, importance)?;
+        Some(Self {
+            scale: fit.scale.to_le_bytes(),
+            indices: planes::pack::<4, 16, 16>(&fit.indices),
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! Q4_0.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{number, sized};
+use crate::block::{Quantize, centered};
+use crate::search::signed::{Whole, single};
+use crate::{Block, BlockFormat, planes};
+
+/// The lowest level.
+const LOWEST: i8 = -8;
+
+/// 32 numbers: `number = scale * (quant - 8)` (ggml-common.h, `block_q4_0`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BlockQ4_0 {
+    /// The scale, a little-endian f16.
+    pub scale: [u8; 2],
+    /// Byte `i` holds quant `i` in its low half and quant `i + 16` in its high half.
+    pub quants: [u8; 16],
+}
+
+sized!(BlockQ4_0);
+
+impl Block<32, 1> for BlockQ4_0 {
+    const FORMAT: BlockFormat = BlockFormat::Q4_0;
+
+    fn levels(&self) -> [i8; 32] {
+        centered(planes::unpack::<4, 16, 32>(&self.quants), -LOWEST)
+    }
+
+    fn scales(&self) -> [f32; 1] {
+        [number(self.scale)]
+    }
+}
+
+impl Quantize<32> for BlockQ4_0 {
+    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
+        let fit = single::<Whole<LOWEST>>(numbers, importance)?;
+        Some(Self {
+            scale: fit.scale.to_le_bytes(),
+            quants: planes::pack::<4, 16, 16>(&fit.indices),
+        })
+    }
+}

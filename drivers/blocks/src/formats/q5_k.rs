@@ -1,0 +1,68 @@
+//! Q5_K.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{above, join, number, sized};
+use crate::block::{Quantize, levels};
+use crate::search::affine::super_block;
+use crate::{Block, BlockFormat, planes, sub_scales};
+
+/// 256 numbers in 8 sub-blocks of 32: `number = scale * sub_scale * quant - min * sub_min`, with quants of 5 bits and
+/// sub-scales and sub-minima of 6 (ggml-common.h, `block_q5_K`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BlockQ5K {
+    /// The scale of the sub-scales, a little-endian f16.
+    pub scale: [u8; 2],
+    /// The scale of the sub-minima, a little-endian f16.
+    pub min: [u8; 2],
+    /// 8 sub-scales and 8 sub-minima, packed as in [`BlockQ4K`](crate::BlockQ4K::sub_scales).
+    pub packed: [u8; 12],
+    /// Bit `s` of byte `i` is the highest of quant `i` of sub-block `s`.
+    pub high_bits: [u8; 32],
+    /// Byte `32 * p + i` holds the low bits of number `i` of sub-block `2p` in its low half and of sub-block `2p + 1` in
+    /// its high half.
+    pub quants: [u8; 128],
+}
+
+sized!(BlockQ5K);
+
+impl BlockQ5K {
+    /// The sub-scales and the sub-minima, 6 bits each.
+    #[must_use]
+    pub fn sub_scales(&self) -> ([u8; 8], [u8; 8]) {
+        sub_scales::unpack(&self.packed)
+    }
+}
+
+impl Block<256, 8> for BlockQ5K {
+    const FORMAT: BlockFormat = BlockFormat::Q5_K;
+
+    fn levels(&self) -> [i8; 256] {
+        let low = planes::unpack::<4, 32, 256>(&self.quants);
+        levels(join::<4, 256>(low, planes::unpack::<1, 32, 256>(&self.high_bits)))
+    }
+
+    fn scales(&self) -> [f32; 8] {
+        let scale = number(self.scale);
+        self.sub_scales().0.map(|sub| scale * f32::from(sub))
+    }
+
+    fn minima(&self) -> [f32; 8] {
+        let min = number(self.min);
+        self.sub_scales().1.map(|sub| min * f32::from(sub))
+    }
+}
+
+impl Quantize<256> for BlockQ5K {
+    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
+        let fit = super_block::<8, 32>(numbers, importance, 31, 63)?;
+        Some(Self {
+            scale: fit.scale.to_le_bytes(),
+            min: fit.minimum.to_le_bytes(),
+            packed: sub_scales::pack(fit.sub_scales, fit.sub_minima),
+            high_bits: planes::pack::<1, 32, 32>(&above::<4, 256>(&fit.levels)),
+            quants: planes::pack::<4, 32, 128>(&fit.levels),
+        })
+    }
+}
