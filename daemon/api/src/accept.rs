@@ -36,7 +36,7 @@ pub const MAX_CONNECTIONS_PER_UID: usize = 512;
 /// connections after 5 to 60 s themselves.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Bytes of a request's head, and of what hyper buffers of a body.
+/// Bytes of a request's head, checked between reads so that a little more may pass, and of what is buffered of a body.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// Fields of a request's head. `OpenAI`'s clients send some 20.

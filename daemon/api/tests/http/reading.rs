@@ -1,0 +1,88 @@
+//! What can be read on both sockets.
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use crate::fake::start;
+
+#[tokio::test]
+async fn models() {
+    let served = start();
+    let one = json!({"id": "pilot", "object": "model", "created": 7, "owned_by": "mains"});
+    assert_eq!(
+        served.get("/v1/models").await,
+        (StatusCode::OK, json!({"object": "list", "data": [one]}))
+    );
+    assert_eq!(served.get("/v1/models/pilot").await, (StatusCode::OK, one));
+}
+
+#[tokio::test]
+async fn devices_leave_out_what_is_unknown() {
+    let served = start();
+    let (status, body) = served.get("/v1/devices?refresh=true").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        body,
+        json!({"devices": [{"id": "cpu", "name": "some cpu", "kind": "cpu", "sources": ["cpu"], "usable_by": ["cpu"],
+                            "features": [], "health": {"state": "ok", "reasons": []}}],
+               "problems": [], "probed_at": "1970-01-01T00:00:00Z"})
+    );
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_fit_says_what_would() {
+    let served = start();
+    let (status, body) = served.get("/v1/models/pilot/plan?context=4096&memory=1024").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(body["error"]["code"], "no_plan");
+    assert_eq!(body["error"]["nearest"], json!(["context 1024"]));
+}
+
+#[tokio::test]
+async fn usage_is_of_ones_own_team_but_for_administrators() {
+    let served = start();
+    let (_, body) = served.get("/v1/usage?by=model&since=2026-11-01").await;
+    assert_eq!(body["team"], "crew");
+    assert_eq!(body["since"], "2026-11-01T00:00:00Z");
+    let (_, body) = served.json("admin.sock", "GET", "/v1/usage", "").await;
+    assert_eq!(body["team"], json!(null));
+    assert_eq!(body["rows"][0]["key"], "crew");
+    let (_, rows) = served.get("/v1/requests").await;
+    assert_eq!(rows, json!([]));
+    let teams = served.fake.usage_teams.lock().unwrap().clone();
+    assert_eq!(teams, [Some("crew".to_owned()), None, Some("crew".to_owned())]);
+}
+
+#[tokio::test]
+async fn readiness_follows_the_ledger_and_the_end() {
+    let served = start();
+    assert_eq!(
+        served.get("/readyz").await,
+        (StatusCode::OK, json!({"status": "ready"}))
+    );
+    *served.fake.unready.lock().unwrap() = true;
+    let (status, body) = served.get("/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body["reasons"][0].as_str().unwrap().contains("disk is full"));
+    assert_eq!(served.get("/v1/status").await.1["state"], "unready");
+    assert_eq!(served.get("/healthz").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn metrics_are_openmetrics() {
+    let served = start();
+    drop(served.get("/healthz").await);
+    let (status, text) = served.text("mains.sock", "GET", "/metrics", "").await;
+    assert_eq!(status, StatusCode::OK);
+    for line in [
+        "mains_requests_total{model=\"pilot\",outcome=\"ok\"} 3",
+        "mains_http_responses_total{route=\"/healthz\",status=\"200\"} 1",
+        "mains_ledger_ready 1",
+        "# EOF",
+    ] {
+        assert!(
+            text.lines().any(|given| given == line),
+            "{line} is not in:\n{text}"
+        );
+    }
+}
