@@ -11,26 +11,14 @@ use proptest::prelude::*;
 
 fn device(id: &str, free: Option<Bytes>) -> Device {
     Device {
-        id: id.to_owned(),
-        vendor: None,
-        name: "a device of the test".to_owned(),
-        kind: DeviceKind::Cpu,
-        pci: None,
-        parent: None,
         memory: Some(Memory {
             total: Bytes::from_mib(1 << 20),
             free,
             shared: false,
+            host: None,
         }),
-        runtime: None,
-        sources: Vec::new(),
         usable_by: vec!["cpu".to_owned()],
-        unusable_because: None,
-        features: Vec::new(),
-        temperature_c: None,
-        power_w: None,
-        utilization: None,
-        health: Health::ok(),
+        ..Device::new(id, "a device of the test", DeviceKind::Cpu)
     }
 }
 

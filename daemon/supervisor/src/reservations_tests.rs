@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, Health, Inventory, Memory};
+use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, Inventory, Memory};
 use mains_planner::HOST_RESERVE;
 use mains_types::{Digest, Plan, PlanBytes, Segment};
 use proptest::prelude::*;
@@ -12,26 +12,13 @@ use super::{Candidate, Reservations, Shortage};
 fn inventory(free: u64) -> Inventory {
     Inventory {
         devices: vec![Device {
-            id: "cpu".to_owned(),
-            vendor: None,
-            name: "a device of the test".to_owned(),
-            kind: DeviceKind::Cpu,
-            pci: None,
-            parent: None,
             memory: Some(Memory {
                 total: Bytes(1000),
                 free: Some(Bytes(free)),
                 shared: false,
+                host: None,
             }),
-            runtime: None,
-            sources: Vec::new(),
-            usable_by: Vec::new(),
-            unusable_because: None,
-            features: Vec::new(),
-            temperature_c: None,
-            power_w: None,
-            utilization: None,
-            health: Health::ok(),
+            ..Device::new("cpu", "a device of the test", DeviceKind::Cpu)
         }],
         problems: Vec::new(),
         probed_at: SystemTime::UNIX_EPOCH,

@@ -28,6 +28,8 @@ pub struct Device {
     pub kind: DeviceKind,
     /// PCI address, `dddd:bb:dd.f`.
     pub pci: Option<String>,
+    /// The maker's identity of it, as its library writes it.
+    pub uuid: Option<String>,
     /// The device that this one is a partition of.
     pub parent: Option<String>,
     /// Its memory.
@@ -46,10 +48,51 @@ pub struct Device {
     pub temperature_c: Option<f64>,
     /// Watts drawn now.
     pub power_w: Option<f64>,
+    /// Watts that it may draw at most, as it is configured.
+    pub power_limit_w: Option<f64>,
+    /// Joules drawn since its driver was loaded.
+    pub energy_j: Option<f64>,
     /// Share of the device that is busy, 0 to 1.
     pub utilization: Option<f64>,
+    /// Its PCI Express link.
+    pub link: Option<Link>,
+    /// Errors of its memory.
+    pub ecc: Option<EccErrors>,
+    /// Why its clocks are held down now, in plain words; empty when they are not.
+    pub throttle: Option<Vec<String>>,
     /// Its state, in plain words.
     pub health: Health,
+}
+
+impl Device {
+    /// A device of which only its name is known: everything else is absent or empty, its health is ok.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>, kind: DeviceKind) -> Self {
+        Self {
+            id: id.into(),
+            vendor: None,
+            name: name.into(),
+            kind,
+            pci: None,
+            uuid: None,
+            parent: None,
+            memory: None,
+            runtime: None,
+            sources: Vec::new(),
+            usable_by: Vec::new(),
+            unusable_because: None,
+            features: Vec::new(),
+            temperature_c: None,
+            power_w: None,
+            power_limit_w: None,
+            energy_j: None,
+            utilization: None,
+            link: None,
+            ecc: None,
+            throttle: None,
+            health: Health::ok(),
+        }
+    }
 }
 
 /// What a device is.
@@ -90,6 +133,31 @@ pub struct Memory {
     pub free: Option<Bytes>,
     /// Whether the host's processes use the same memory.
     pub shared: bool,
+    /// The part of `total` that is the host's own memory, which the CPU's device counts as well; the rest belongs to the
+    /// device (a card's memory, an integrated device's carve-out). Absent when it is not told apart.
+    pub host: Option<Bytes>,
+}
+
+/// A PCI Express link, now and at its best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Link {
+    /// Generation now. Cards lower it when they are idle.
+    pub generation: Option<u32>,
+    /// Lanes now.
+    pub width: Option<u32>,
+    /// The highest generation that card and slot both have.
+    pub max_generation: Option<u32>,
+    /// The most lanes that card and slot both have.
+    pub max_width: Option<u32>,
+}
+
+/// Errors of a device's memory since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EccErrors {
+    /// Repaired on the way.
+    pub corrected: Option<u64>,
+    /// Data was lost.
+    pub uncorrected: Option<u64>,
 }
 
 /// A maker's runtime and its version.

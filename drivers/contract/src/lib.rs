@@ -18,7 +18,9 @@ mod state;
 mod step;
 
 pub use bytes::Bytes;
-pub use device::{Device, DeviceKind, Health, HealthState, Inventory, Memory, Problem, Runtime};
+pub use device::{
+    Device, DeviceKind, EccErrors, Health, HealthState, Inventory, Link, Memory, Problem, Runtime,
+};
 pub use driver::{Capabilities, Driver, DriverError, LoadedModel, Unsupported, WeightData, WeightSource};
 pub use footprint::{Footprint, FootprintModel, StepLimits};
 pub use graph::{Graph, GraphBuilder, GraphError, Node, OutputName, ValueId, WeightDecl, WeightId};

@@ -8,27 +8,16 @@ use mains_contract::{
 use mains_probes::{Answer, inventory};
 
 fn device(source: &str, id: &str, pci: Option<&str>) -> Device {
+    let kind = if id == "cpu" {
+        DeviceKind::Cpu
+    } else {
+        DeviceKind::Gpu
+    };
     Device {
-        id: id.to_owned(),
-        vendor: None,
-        name: format!("{source} name"),
-        kind: if id == "cpu" {
-            DeviceKind::Cpu
-        } else {
-            DeviceKind::Gpu
-        },
         pci: pci.map(str::to_owned),
-        parent: None,
-        memory: None,
-        runtime: None,
         sources: vec![source.to_owned()],
-        usable_by: Vec::new(),
         unusable_because: Some("no driver".to_owned()),
-        features: Vec::new(),
-        temperature_c: None,
-        power_w: None,
-        utilization: None,
-        health: Health::ok(),
+        ..Device::new(id, format!("{source} name"), kind)
     }
 }
 
@@ -50,12 +39,14 @@ fn one_card_of_two_probes_is_one_entry() {
         total: Bytes(8),
         free: None,
         shared: false,
+        host: None,
     });
     let mut nvidia = device("nvidia", "gpu:GPU-abc", Some("0000:01:00.0"));
     nvidia.memory = Some(Memory {
         total: Bytes(9),
         free: Some(Bytes(5)),
         shared: false,
+        host: None,
     });
     nvidia.usable_by = vec!["cuda".to_owned()];
     nvidia.health = Health {
@@ -74,7 +65,8 @@ fn one_card_of_two_probes_is_one_entry() {
         Some(Memory {
             total: Bytes(8),
             free: Some(Bytes(5)),
-            shared: false
+            shared: false,
+            host: None,
         })
     );
     assert_eq!(card.sources, ["vulkan", "nvidia"]);

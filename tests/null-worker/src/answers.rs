@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Health, Inventory, Memory, StepLimits,
+    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Inventory, Memory, StepLimits,
 };
 use mains_types::{Digest, ModelFacts, Plan, SamplingDefaults, TensorFacts};
 use mains_wire::frames::FromWorker;
@@ -24,26 +24,15 @@ const SMALL: Bytes = Bytes(1024);
 pub(crate) fn inventory(behaviour: &Behaviour) -> FromWorker {
     let memory = Bytes::from_mib(behaviour.memory_mib);
     let device = Device {
-        id: "cpu".to_owned(),
-        vendor: None,
-        name: "Null".to_owned(),
-        kind: DeviceKind::Cpu,
-        pci: None,
-        parent: None,
         memory: Some(Memory {
             total: memory,
             free: Some(memory),
             shared: true,
+            host: None,
         }),
-        runtime: None,
         sources: vec!["null".to_owned()],
         usable_by: vec!["cpu".to_owned()],
-        unusable_because: None,
-        features: Vec::new(),
-        temperature_c: None,
-        power_w: None,
-        utilization: None,
-        health: Health::ok(),
+        ..Device::new("cpu", "Null", DeviceKind::Cpu)
     };
     FromWorker::Inventory(Inventory {
         devices: vec![device],

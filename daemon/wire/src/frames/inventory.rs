@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mains_contract::{Bytes, Device, DeviceKind, Health, HealthState, Inventory, Memory, Problem, Runtime};
+use mains_contract::{
+    Bytes, Device, DeviceKind, EccErrors, Health, HealthState, Inventory, Link, Memory, Problem, Runtime,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, bounds};
@@ -40,6 +42,12 @@ struct DeviceWire {
     utilization: Option<f64>,
     health: HealthStateWire,
     health_reasons: Vec<String>,
+    uuid: Option<String>,
+    power_limit_w: Option<f64>,
+    energy_j: Option<f64>,
+    link: Option<LinkWire>,
+    ecc: Option<EccErrorsWire>,
+    throttle: Option<Vec<String>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +55,7 @@ struct MemoryWire {
     total: u64,
     free: Option<u64>,
     shared: bool,
+    host: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,11 +112,19 @@ impl TryFrom<InventoryWire> for Inventory {
 
 impl From<Device> for DeviceWire {
     fn from(device: Device) -> Self {
-        let memory = device.memory.map(|Memory { total, free, shared }| MemoryWire {
-            total: total.0,
-            free: free.map(|free| free.0),
-            shared,
-        });
+        let memory = device.memory.map(
+            |Memory {
+                 total,
+                 free,
+                 shared,
+                 host,
+             }| MemoryWire {
+                total: total.0,
+                free: free.map(|free| free.0),
+                shared,
+                host: host.map(|host| host.0),
+            },
+        );
         let runtime = device
             .runtime
             .map(|Runtime { name, version }| RuntimeWire { name, version });
@@ -129,6 +146,12 @@ impl From<Device> for DeviceWire {
             utilization: device.utilization,
             health: device.health.state.into(),
             health_reasons: device.health.reasons,
+            uuid: device.uuid,
+            power_limit_w: device.power_limit_w,
+            energy_j: device.energy_j,
+            link: device.link.map(Into::into),
+            ecc: device.ecc.map(Into::into),
+            throttle: device.throttle,
         }
     }
 }
@@ -140,11 +163,19 @@ impl TryFrom<DeviceWire> for Device {
         let name = |what, text| bounds::text(what, text, bounds::NAME_BYTES);
         let optional = |what, text| bounds::optional_text(what, text, bounds::NAME_BYTES);
         let words = |what, list| bounds::texts(what, list, bounds::DEVICE_WORDS, bounds::NAME_BYTES);
-        let memory = wire.memory.map(|MemoryWire { total, free, shared }| Memory {
-            total: Bytes(total),
-            free: free.map(Bytes),
-            shared,
-        });
+        let memory = wire.memory.map(
+            |MemoryWire {
+                 total,
+                 free,
+                 shared,
+                 host,
+             }| Memory {
+                total: Bytes(total),
+                free: free.map(Bytes),
+                shared,
+                host: host.map(Bytes),
+            },
+        );
         let runtime = wire.runtime.map(
             |RuntimeWire {
                  name: runtime,
@@ -182,6 +213,15 @@ impl TryFrom<DeviceWire> for Device {
             temperature_c: bounds::optional_finite("device.temperature_c", wire.temperature_c)?,
             power_w: bounds::optional_finite("device.power_w", wire.power_w)?,
             utilization: bounds::optional_finite("device.utilization", wire.utilization)?,
+            uuid: optional("device.uuid", wire.uuid)?,
+            power_limit_w: bounds::optional_finite("device.power_limit_w", wire.power_limit_w)?,
+            energy_j: bounds::optional_finite("device.energy_j", wire.energy_j)?,
+            link: wire.link.map(Into::into),
+            ecc: wire.ecc.map(Into::into),
+            throttle: wire
+                .throttle
+                .map(|reasons| words("device.throttle", reasons))
+                .transpose()?,
             health: Health {
                 state: wire.health.into(),
                 reasons: bounds::texts(
@@ -194,6 +234,29 @@ impl TryFrom<DeviceWire> for Device {
         })
     }
 }
+
+/// One list of fields for both directions, of a structure whose fields are the same on the wire.
+macro_rules! mirror_fields {
+    ($wire:ident, $noun:ident, $($field:ident: $kind:ty),+) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct $wire { $($field: $kind),+ }
+
+        impl From<$noun> for $wire {
+            fn from(noun: $noun) -> Self {
+                Self { $($field: noun.$field),+ }
+            }
+        }
+
+        impl From<$wire> for $noun {
+            fn from(wire: $wire) -> Self {
+                Self { $($field: wire.$field),+ }
+            }
+        }
+    };
+}
+
+mirror_fields!(LinkWire, Link, generation: Option<u32>, width: Option<u32>, max_generation: Option<u32>, max_width: Option<u32>);
+mirror_fields!(EccErrorsWire, EccErrors, corrected: Option<u64>, uncorrected: Option<u64>);
 
 /// One table for both directions, so that none can be forgotten in one of them.
 macro_rules! mirror {

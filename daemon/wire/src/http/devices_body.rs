@@ -1,6 +1,6 @@
 //! `GET /v1/devices` (`?refresh=true` asks the probes again). Fields are absent when unknown, never 0.
 
-use mains_contract::{Device, Inventory};
+use mains_contract::{Device, EccErrors, Inventory, Link};
 use serde::{Deserialize, Serialize};
 
 /// The devices of the box.
@@ -29,6 +29,9 @@ pub struct DeviceBody {
     /// PCI address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pci: Option<String>,
+    /// The maker's identity of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
     /// The device that this one is a partition of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -53,9 +56,24 @@ pub struct DeviceBody {
     /// Watts drawn now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_w: Option<f64>,
+    /// Watts that it may draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<f64>,
+    /// Joules drawn since its driver was loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
     /// Share that is busy, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilization: Option<f64>,
+    /// PCI Express link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkBody>,
+    /// Errors of its memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecc: Option<EccErrorsBody>,
+    /// Why its clocks are held down; empty when they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<Vec<String>>,
     /// Its state.
     pub health: HealthBody,
 }
@@ -70,6 +88,37 @@ pub struct MemoryBody {
     pub free_bytes: Option<u64>,
     /// Whether the host's processes use the same memory.
     pub shared: bool,
+    /// The part of the total that is the host's own memory and is counted for the CPU too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_bytes: Option<u64>,
+}
+
+/// A PCI Express link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkBody {
+    /// Generation now; idle cards lower it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// Lanes now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Highest generation of card and slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_generation: Option<u32>,
+    /// Most lanes of card and slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_width: Option<u32>,
+}
+
+/// Errors of a device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EccErrorsBody {
+    /// Repaired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<u64>,
+    /// Not repaired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncorrected: Option<u64>,
 }
 
 /// A maker's runtime.
@@ -127,11 +176,13 @@ impl From<&Device> for DeviceBody {
             name: device.name.clone(),
             kind: device.kind.name().to_owned(),
             pci: device.pci.clone(),
+            uuid: device.uuid.clone(),
             parent: device.parent.clone(),
             memory: device.memory.map(|memory| MemoryBody {
                 total_bytes: memory.total.0,
                 free_bytes: memory.free.map(|free| free.0),
                 shared: memory.shared,
+                host_bytes: memory.host.map(|host| host.0),
             }),
             runtime: device.runtime.as_ref().map(|runtime| RuntimeBody {
                 name: runtime.name.clone(),
@@ -143,11 +194,36 @@ impl From<&Device> for DeviceBody {
             features: device.features.clone(),
             temperature_c: device.temperature_c,
             power_w: device.power_w,
+            power_limit_w: device.power_limit_w,
+            energy_j: device.energy_j,
             utilization: device.utilization,
+            link: device.link.map(Into::into),
+            ecc: device.ecc.map(Into::into),
+            throttle: device.throttle.clone(),
             health: HealthBody {
                 state: device.health.state.name().to_owned(),
                 reasons: device.health.reasons.clone(),
             },
+        }
+    }
+}
+
+impl From<Link> for LinkBody {
+    fn from(link: Link) -> Self {
+        Self {
+            generation: link.generation,
+            width: link.width,
+            max_generation: link.max_generation,
+            max_width: link.max_width,
+        }
+    }
+}
+
+impl From<EccErrors> for EccErrorsBody {
+    fn from(errors: EccErrors) -> Self {
+        Self {
+            corrected: errors.corrected,
+            uncorrected: errors.uncorrected,
         }
     }
 }

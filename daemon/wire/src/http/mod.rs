@@ -47,7 +47,9 @@ pub use chat_response::{ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, 
 pub use common::Streaming;
 pub use completion_request::CompletionRequest;
 pub use completion_response::{Completion, CompletionChoice};
-pub use devices_body::{DeviceBody, DevicesBody, HealthBody, MemoryBody, ProblemBody, RuntimeBody};
+pub use devices_body::{
+    DeviceBody, DevicesBody, EccErrorsBody, HealthBody, LinkBody, MemoryBody, ProblemBody, RuntimeBody,
+};
 pub use error_body::{ErrorBody, ErrorDetail};
 pub use ledger_body::{RequestRow, UsageReport, UsageRow};
 pub use limits::{

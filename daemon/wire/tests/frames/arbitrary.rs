@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, Footprint, FootprintModel, Health, HealthState, Inventory,
-    Memory, Problem, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState,
+    Inventory, Link, Memory, Problem, Runtime,
 };
 use mains_types::{
     ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
@@ -360,32 +360,53 @@ fn inventory() -> impl Strategy<Value = Inventory> {
 fn device() -> impl Strategy<Value = Device> {
     use DeviceKind::{Cpu, Gpu, IntegratedGpu, Npu, Software};
     use HealthState::{Degraded, Failed, Lost};
-    let memory = (bytes(), of(bytes()), any::<bool>()).prop_map(|(total, free, shared)| Memory {
-        total,
-        free,
-        shared,
-    });
+    let memory =
+        (bytes(), of(bytes()), any::<bool>(), of(bytes())).prop_map(|(total, free, shared, host)| Memory {
+            total,
+            free,
+            shared,
+            host,
+        });
     let runtime = (text(), of(text())).prop_map(|(name, version)| Runtime { name, version });
     let health = (
         select(vec![HealthState::Ok, Degraded, Failed, Lost]),
         vec(text(), 0..3),
     )
         .prop_map(|(state, reasons)| Health { state, reasons });
-    let names = (text(), of(text()), text(), of(text()), of(text()));
+    let names = (text(), of(text()), text(), of(text()), of(text()), of(text()));
     let kind = select(vec![Cpu, Gpu, IntegratedGpu, Npu, Software]);
     let lists = [vec(text(), 0..3), vec(text(), 0..3), vec(text(), 0..3)];
-    let numbers = [of(-1e6..1e6_f64), of(-1e6..1e6_f64), of(-1e6..1e6_f64)];
+    let number = || of(-1e6..1e6_f64);
+    let numbers = [number(), number(), number(), number(), number()];
+    let link = any::<[Option<u32>; 4]>().prop_map(|[generation, width, max_generation, max_width]| Link {
+        generation,
+        width,
+        max_generation,
+        max_width,
+    });
+    let ecc = any::<[Option<u64>; 2]>().prop_map(|[corrected, uncorrected]| EccErrors {
+        corrected,
+        uncorrected,
+    });
+    let readings = (numbers, of(link), of(ecc), of(vec(text(), 0..3)));
     let parts = (kind, of(memory), of(runtime), health, of(text()));
-    (names, parts, lists, numbers).prop_map(
-        |((id, vendor, name, pci, parent), (kind, memory, runtime, health, because), lists, numbers)| {
+    (names, parts, lists, readings).prop_map(
+        |(
+            (id, vendor, name, pci, uuid, parent),
+            (kind, memory, runtime, health, because),
+            lists,
+            readings,
+        )| {
             let [sources, usable_by, features] = lists;
-            let [temperature_c, power_w, utilization] = numbers;
+            let (numbers, link, ecc, throttle) = readings;
+            let [temperature_c, power_w, power_limit_w, energy_j, utilization] = numbers;
             Device {
                 id,
                 vendor,
                 name,
                 kind,
                 pci,
+                uuid,
                 parent,
                 memory,
                 runtime,
@@ -395,7 +416,12 @@ fn device() -> impl Strategy<Value = Device> {
                 features,
                 temperature_c,
                 power_w,
+                power_limit_w,
+                energy_j,
                 utilization,
+                link,
+                ecc,
+                throttle,
                 health,
             }
         },

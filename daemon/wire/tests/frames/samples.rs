@@ -3,8 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, Footprint, FootprintModel, Health, HealthState, Inventory,
-    Memory, Problem, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState,
+    Inventory, Link, Memory, Problem, Runtime,
 };
 use mains_types::{
     ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
@@ -251,11 +251,13 @@ fn inventory() -> Inventory {
         name: "Card".to_owned(),
         kind: DeviceKind::Gpu,
         pci: Some("0000:01:00.0".to_owned()),
+        uuid: Some("GPU-1".to_owned()),
         parent: Some("gpu-0".to_owned()),
         memory: Some(Memory {
             total: Bytes(1 << 30),
             free: Some(Bytes(1 << 29)),
             shared: false,
+            host: Some(Bytes(1 << 10)),
         }),
         runtime: Some(Runtime {
             name: "vulkan".to_owned(),
@@ -267,7 +269,20 @@ fn inventory() -> Inventory {
         features: vec!["f16".to_owned()],
         temperature_c: Some(40.5),
         power_w: Some(20.25),
+        power_limit_w: Some(40.0),
+        energy_j: Some(1.5),
         utilization: Some(0.5),
+        link: Some(Link {
+            generation: Some(4),
+            width: Some(16),
+            max_generation: Some(5),
+            max_width: Some(8),
+        }),
+        ecc: Some(EccErrors {
+            corrected: Some(2),
+            uncorrected: Some(300),
+        }),
+        throttle: Some(vec!["heat".to_owned()]),
         health: Health {
             state: HealthState::Degraded,
             reasons: vec!["hot".to_owned()],

@@ -46,13 +46,8 @@ impl Probe for CpuProbe {
             Some(text.trim().to_owned()).filter(|version| !version.is_empty())
         });
         let cpu = cpu.unwrap_or_default();
-        let device = Device {
-            id: SOURCE.to_owned(),
+        let mut device = Device {
             vendor: cpu.vendor.clone(),
-            name: cpu.model.clone().unwrap_or_else(|| "CPU".to_owned()),
-            kind: DeviceKind::Cpu,
-            pci: None,
-            parent: None,
             memory: memory.map(|memory| within(memory, &files.limits())),
             runtime: Some(Runtime {
                 name: "linux".to_owned(),
@@ -60,13 +55,11 @@ impl Probe for CpuProbe {
             }),
             sources: vec![SOURCE.to_owned()],
             usable_by: vec!["cpu".to_owned()],
-            unusable_because: None,
-            features: features(cpu, sys::cores(&files.topology())),
             temperature_c: files.temperature(),
-            power_w: None,
-            utilization: None,
             health: problems.health(),
+            ..Device::new(SOURCE, cpu.model.as_deref().unwrap_or("CPU"), DeviceKind::Cpu)
         };
+        device.features = features(cpu, sys::cores(&files.topology()));
         Ok(ProbeReport {
             devices: vec![device],
             problems: problems.0,
@@ -135,5 +128,6 @@ fn within(memory: MemInfo, limits: &[Limit]) -> Memory {
         total,
         free,
         shared: true,
+        host: None,
     }
 }

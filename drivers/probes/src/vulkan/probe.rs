@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ash::vk;
-use mains_contract::{
-    Bytes, Device, DeviceKind, Health, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime,
-};
+use mains_contract::{Bytes, Device, DeviceKind, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime};
 
 use super::load::Loaded;
 use super::sys::{self, Heap, RawDevice};
@@ -69,25 +67,17 @@ fn device(raw: &RawDevice) -> Device {
         .map(|[domain, bus, slot, function]| format!("{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"));
     let address = pci.clone().unwrap_or_else(|| hexadecimal(&raw.uuid));
     Device {
-        id: format!("{}:{address}", kind.name()),
         vendor: vendor(raw.vendor),
-        name: raw.name.clone(),
-        kind,
         pci,
-        parent: None,
         memory: memory(&raw.heaps, kind != DeviceKind::Gpu),
         runtime: Some(Runtime {
             name: SOURCE.to_owned(),
             version: Some(version(raw)),
         }),
         sources: vec![SOURCE.to_owned()],
-        usable_by: Vec::new(),
         unusable_because: Some(NO_DRIVER.to_owned()),
         features: features(raw),
-        temperature_c: None,
-        power_w: None,
-        utilization: None,
-        health: Health::ok(),
+        ..Device::new(format!("{}:{address}", kind.name()), raw.name.clone(), kind)
     }
 }
 
@@ -126,6 +116,7 @@ fn memory(heaps: &[Heap], shared: bool) -> Option<Memory> {
         total: local().map(|heap| Bytes(heap.size)).sum(),
         free,
         shared,
+        host: None,
     })
 }
 
@@ -210,7 +201,8 @@ mod tests {
             Some(Memory {
                 total: Bytes(8 << 30),
                 free: Some(Bytes(7 << 30)),
-                shared: false
+                shared: false,
+                host: None,
             })
         );
         assert_eq!(
