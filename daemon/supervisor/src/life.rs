@@ -22,6 +22,8 @@ pub(crate) enum Report {
     },
     /// Requests may come.
     Loaded { worker: Worker, plan: Arc<Plan> },
+    /// It takes no more requests, and those that it had are about to end.
+    Lost,
     /// It can not be loaded. Its end follows.
     Refused(Refusal),
     /// The end is proved and its memory free; with the reason when nobody asked for it. The last word of every life.
@@ -132,6 +134,8 @@ async fn serve_until(
         () = stop.cancelled() => None,
     };
     room.ending();
+    // Before its requests hear of it: whoever asks again must find no trace of this worker.
+    report(Report::Lost);
     let Some(error) = failed else {
         worker.lose(Loss::ShuttingDown);
         return bury(Some(link), process, room, None, report).await;

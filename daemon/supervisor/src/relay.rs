@@ -23,46 +23,51 @@ use crate::{Generation, Meter};
 /// Events that were passed on and not taken yet: each counts as received, so there is but one.
 const EVENTS: usize = 1;
 
+/// Starts of one request at most. A second one because a worker may have died unnoticed while it was idle; no third one, lest
+/// a request that kills workers goes through many.
+const STARTS: u32 = 2;
+
+/// A request that a worker has begun to answer.
+struct Begun {
+    plan: Arc<Plan>,
+    slot: Slot,
+    answer: Request,
+    started: Started,
+    queued: Duration,
+}
+
 /// Admits a request and leaves its answer to a task.
 pub(crate) async fn admit(
     context: &Arc<Context>,
     model: &Model,
     caller: Caller,
-    mut request: Generate,
+    request: Generate,
 ) -> Result<Generation, GenerationError> {
     let (arrived, time) = (Instant::now(), Timestamp::now());
     let choices = request.choices();
-    let Admitted {
-        worker,
+    let Begun {
         plan,
-        mut slot,
-    } = model.submit(choices).await?;
-    slot.keep_alive(request.keep_alive_s);
-    let queued = arrived.elapsed();
-    let mut row = OpenRow {
-        id: request.id.clone(),
+        slot,
+        answer,
+        started,
+        queued,
+    } = begin(model, &request, arrived).await?;
+    let row = OpenRow {
+        most_tokens: most_tokens(&request, &plan),
+        id: request.id,
         time,
         caller,
         model: request.model.clone(),
-        variant: Some(plan.variant.to_string()),
+        variant: Some(started.variant.clone()),
         device: plan.segments.first().map(|segment| segment.device.clone()),
-        prompt_tokens: None,
-        cached_tokens: None,
-        most_tokens: most_tokens(&request, &plan),
+        prompt_tokens: Some(started.prompt_tokens),
+        cached_tokens: Some(started.cached_tokens),
     };
-    // Names are the daemon's matter; the worker has one model.
-    request.keep_alive_s = None;
-    let mut answer = worker.generate(request);
-    let mut started = started(&mut answer, &row.model).await?;
-    started.variant = plan.variant.to_string();
-    row.prompt_tokens = Some(started.prompt_tokens);
-    row.cached_tokens = Some(started.cached_tokens);
-    let name = row.model.clone();
     let meter = context.metering.begin(row).await?;
     let (events, receiver) = mpsc::channel(EVENTS);
     let relay = Relay {
         context: Arc::clone(context),
-        model: name,
+        model: request.model,
         choices,
         started: started.clone(),
         arrived,
@@ -79,18 +84,41 @@ pub(crate) async fn admit(
     })
 }
 
+async fn begin(model: &Model, request: &Generate, arrived: Instant) -> Result<Begun, GenerationError> {
+    let mut starts = 0;
+    loop {
+        starts += 1;
+        let Admitted {
+            worker,
+            plan,
+            mut slot,
+        } = model.submit(request.choices()).await?;
+        slot.keep_alive(request.keep_alive_s);
+        let queued = arrived.elapsed();
+        let mut answer = worker.generate(request.clone());
+        match answer.next().await {
+            Said::Started(mut started) => {
+                // What the daemon planned, not what the worker says.
+                started.variant = plan.variant.to_string();
+                return Ok(Begun {
+                    plan,
+                    slot,
+                    answer,
+                    started,
+                    queued,
+                });
+            }
+            Said::Lost(loss) if starts < STARTS && matches!(*loss, Loss::Died(_)) => {}
+            Said::Lost(loss) => return Err(lost(&request.model, &loss, 0)),
+            Said::Failed(error) => return Err(error),
+            said => return Err(out_of_turn(&request.model, &said)),
+        }
+    }
+}
+
 fn most_tokens(request: &Generate, plan: &Plan) -> u32 {
     let each = request.max_tokens.unwrap_or(plan.context).min(plan.context);
     each.saturating_mul(request.choices())
-}
-
-async fn started(answer: &mut Request, model: &str) -> Result<Started, GenerationError> {
-    match answer.next().await {
-        Said::Started(started) => Ok(started),
-        Said::Failed(error) => Err(error),
-        Said::Lost(loss) => Err(lost(model, &loss, 0)),
-        said => Err(out_of_turn(model, &said)),
-    }
 }
 
 struct Relay {

@@ -241,6 +241,11 @@ impl Task {
                 self.act(Event::Spawned, now);
             }
             Report::Loaded { worker, plan } => self.loaded(worker, plan, now),
+            Report::Lost => {
+                if let Some(life) = &mut self.life {
+                    life.loaded = None;
+                }
+            }
             Report::Refused(refusal) => self.refused(refusal, now),
             Report::Gone(why) => self.gone(why, now),
         }

@@ -8,7 +8,7 @@ use mains_supervisor::{ModelConfig, ModelState};
 use mains_types::{Demand, Event, FinishReason, GenerationErrorKind as Kind};
 
 /// An answer that lasts until somebody ends it.
-const ENDLESS: &str = "delay_ms=5 context=1000000";
+const ENDLESS: &str = "delay_ms=5 context=20000";
 const MANY: u32 = 100_000;
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_client_that_goes_away_ends_its_request() {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_stalls_nobody() {
-    let bench = Bench::new(&[("m", "context=1000000")], |_| {});
+    let bench = Bench::new(&[("m", "context=20000")], |_| {});
     let slow = bench.generate("slow", "m", 30_000).await.unwrap();
     assert_eq!(
         all(bench.generate("quick", "m", 5000).await.unwrap()).await,
