@@ -1,5 +1,7 @@
 //! The daemon as a process, without a worker: starts, answers, reloads, ends.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! A backend of values, a served interface and a small client.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -118,6 +120,12 @@ impl Backend for Fake {
             power_w: None,
             utilization: None,
             health: Health::ok(),
+            uuid: None,
+            power_limit_w: None,
+            energy_j: None,
+            link: None,
+            ecc: None,
+            throttle: None,
         };
         let inventory = Inventory {
             devices: vec![cpu],
