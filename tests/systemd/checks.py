@@ -199,17 +199,17 @@ def walls(role):
     """Runs the worker's own attempts under the template's very properties."""
     folder = f"/run/systemd/system/mains-worker-{role}@walls.service.d"
     os.makedirs(folder, exist_ok=True)
-    store, ledger = "/var/lib/mains/models", glob.glob("/var/lib/mains/**/ledger*.sqlite", recursive=True)[0]
-    device = "/dev/loop-control"
+    ledger = glob.glob("/var/lib/mains/**/ledger*.sqlite", recursive=True)[0]
     with open(f"{folder}/walls.conf", "w") as file:
-        file.write(f"[Service]\nExecStart=\nExecStart=/usr/bin/mains-worker walls-test --ledger {ledger} --store {store} "
-                   f"--parent {main_pid()} --device {device}\nType=oneshot\nStandardOutput=journal\n")
+        file.write(f"[Service]\nExecStart=\nExecStart=/usr/bin/mains-worker walls-test {role} --unreadable {ledger} "
+                   f"--unwritable /var/lib/mains/models --device /dev/loop-control --device /dev/full --signal {main_pid()}\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "start", f"mains-worker-{role}@walls.service", check=False)
+    until("the attempts end", lambda: show(f"mains-worker-{role}@walls.service", "ActiveState") in ("inactive", "failed"))
     said = run("journalctl", "-u", f"mains-worker-{role}@walls.service", "--no-pager", "-o", "cat")
-    tried = dict(re.findall(r"^(denied|ALLOWED|allowed): ([\w -]+)", said, re.M)[i][::-1] for i in range(len(re.findall(r"^(denied|ALLOWED|allowed): ([\w -]+)", said, re.M))))
-    assert len(tried) >= 5, said
-    assert all(word == "denied" for word in tried.values()), said
+    lines = [line for line in said.splitlines() if re.match("wall |denied |ALLOWED ", line)]
+    assert sum(line.startswith("denied ") for line in lines) >= 9, said
+    assert all(line.startswith("denied ") for line in lines), said
 
 
 def upgrade():
@@ -237,8 +237,9 @@ def purge():
 def units_are_in_order():
     units = glob.glob("/usr/lib/systemd/system/main*.s*")
     said = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
-    lines = [line for line in said.stderr.splitlines() if "mains" in line]
-    assert said.returncode == 0 and not lines, said.stderr
+    # The container has no manual reader; everything else that is said of our units counts.
+    lines = [line for line in said.stderr.splitlines() if "mains" in line and "'man " not in line]
+    assert not lines, lines
 
 
 CHECKS = [install, units_are_in_order, configure, socket_activation, an_answer_through_template_units,

@@ -21,11 +21,13 @@ fi
 cache=${MAINS_TEST_CACHE:-$HOME/.cache/mains-test}
 tests/systemd/roots.sh "$cache"
 
-# Two packages, so that one can be upgraded to the other.
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
-rm -rf target/debian
-packaging/build-deb.sh "$version-1"
-packaging/build-deb.sh "$version-2"
+# Two packages, so that one can be upgraded to the other. MAINS_TEST_DEBS=keep takes those of the last run.
+if [ "${MAINS_TEST_DEBS:-make}" = make ]; then
+  version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
+  rm -rf target/debian
+  packaging/build-deb.sh "$version-1" target/debian/old
+  packaging/build-deb.sh "$version-2" target/debian/new
+fi
 
 passed=0 failed=0
 check() { # release
@@ -34,7 +36,7 @@ check() { # release
   mkdir "$run/upper" "$run/work" "$run/root" "$run/results"
   mount -t overlay overlay -o "lowerdir=$cache/root.$release,upperdir=$run/upper,workdir=$run/work" "$run/root"
   mkdir "$run/root/opt/test"
-  cp target/debian/mains_*.deb tests/systemd/checks.py tests/systemd/client.py "$run/root/opt/test/"
+  cp target/debian/old/*.deb target/debian/new/*.deb tests/systemd/checks.py tests/systemd/client.py "$run/root/opt/test/"
   cp tests/systemd/checks.service "$run/root/etc/systemd/system/"
   mkdir -p "$run/root/etc/systemd/system/multi-user.target.wants"
   ln -s ../checks.service "$run/root/etc/systemd/system/multi-user.target.wants/"
@@ -44,7 +46,7 @@ check() { # release
   cat "$results" 2>/dev/null || true
   if ! grep -q '^end$' "$results" 2>/dev/null; then
     echo "FAIL the checks came to their end; the container's last words:"
-    tail -n 40 "$run/boot.log"
+    cat "$run/results/output" 2>/dev/null || tail -n 40 "$run/boot.log"
     failed=$((failed + 1))
   fi
   passed=$((passed + $(grep -c '^ok ' "$results" 2>/dev/null || true)))

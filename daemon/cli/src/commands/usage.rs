@@ -9,12 +9,17 @@ use crate::output;
 use crate::sockets::Sockets;
 use crate::table::{Align, Table};
 
+/// The most rows that the daemon gives in one answer.
+const MAX_ROWS: usize = 100_000;
+
 /// Prints usage: everybody's to an administrator, else that of one's own team.
 pub(crate) async fn run(sockets: &Sockets, args: &UsageArgs) -> anyhow::Result<Exit> {
     let client = sockets.widest().await;
     let since = ("since", args.since.clone());
     if args.requests {
-        let rows: Vec<RequestRow> = client.get(&super::with_query("/v1/requests", [since])).await?;
+        let limit = ("limit", Some(MAX_ROWS.to_string()));
+        let rows: Vec<RequestRow> = client.get(&super::with_query("/v1/requests", [since, limit])).await?;
+        anyhow::ensure!(rows.len() < MAX_ROWS, "there are {MAX_ROWS} requests or more: narrow them by --since");
         print_rows(args, &rows)?;
     } else {
         let by = match args.by {
