@@ -61,3 +61,35 @@ fn logits_agree_between_drivers() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("no driver is called \"tpu\""), "{error}");
 }
+
+#[test]
+fn the_worker_is_light() {
+    // Servers, TLS, SQLite and libsystemd belong to the daemon: a worker parses untrusted files.
+    const FORBIDDEN: [&str; 5] = ["axum", "hyper", "rustls", "rusqlite", "libsystemd-sys"];
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "-p",
+            "mains-worker",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "-f",
+            "{p}",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let crates: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(
+        crates.contains(&"mains-wire"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for name in FORBIDDEN {
+        assert!(!crates.contains(&name), "the worker depends on {name}");
+    }
+}
