@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mains_contract::{BlockId, DriverError, Footprint, LoadedModel, Step, StepLimits};
+use mains_contract::{BlockId, DriverError, Footprint, LoadedModel, SequenceState, SlotId, Step, StepLimits};
 use mains_engine::sampling::SamplingParameters;
 use mains_engine::{Engine, EngineConfig, SequenceEvent, SequenceId, SequenceRequest, SubmitError};
 use mains_types::{FinishReason, LogitBias};
@@ -54,6 +54,22 @@ impl LoadedModel for Pretended {
         }
         Ok(())
     }
+
+    fn copy_slots(&mut self, _: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn snapshot(&mut self, _: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        Err(unused())
+    }
+
+    fn restore(&mut self, _: &[u8], _: &SequenceState<'_>) -> Result<(), DriverError> {
+        Err(unused())
+    }
+}
+
+fn unused() -> DriverError {
+    DriverError::Device("no snapshot of pretended state".to_owned())
 }
 
 /// Says the same after every text.
@@ -70,6 +86,18 @@ impl LoadedModel for Flat {
     }
 
     fn copy_blocks(&mut self, _: &[(BlockId, BlockId)]) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn copy_slots(&mut self, _: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn snapshot(&mut self, _: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8], _: &SequenceState<'_>) -> Result<(), DriverError> {
         Ok(())
     }
 }
@@ -90,6 +118,7 @@ const LIMITS: StepLimits = StepLimits {
     context: 40,
     blocks: 60,
     block_tokens: 4,
+    slots: 0,
 };
 
 fn engine(limits: StepLimits) -> Engine {

@@ -42,6 +42,7 @@ impl Costs<'_> {
             context: shape.context as usize,
             blocks: blocks as usize,
             block_tokens: block_tokens as usize,
+            slots: shape.parallel as usize,
         })
     }
 

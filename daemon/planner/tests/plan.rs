@@ -63,6 +63,7 @@ fn footprint() -> FootprintModel {
     FootprintModel {
         weights: Bytes::from_mib(12),
         state_per_token: Bytes(8192),
+        state_per_sequence: Bytes::ZERO,
         activations_per_row: Bytes(6000),
         activations_per_output_row: Bytes(16384),
         scratch: Bytes(4096),
@@ -202,6 +203,7 @@ prop_compose! {
         facts.footprints[0].1 = FootprintModel {
             weights: Bytes(weights),
             state_per_token: Bytes(state),
+            state_per_sequence: Bytes(300),
             activations_per_row: Bytes(row),
             activations_per_output_row: Bytes(output_row),
             scratch: Bytes(scratch),

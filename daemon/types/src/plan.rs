@@ -55,6 +55,7 @@ impl Plan {
             context: self.context as usize,
             blocks: self.blocks as usize,
             block_tokens: self.block_tokens as usize,
+            slots: self.parallel as usize,
         }
     }
 }

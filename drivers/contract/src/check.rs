@@ -1,6 +1,8 @@
 //! What makes a step whole, checked in one place for every driver.
 
-use crate::{DriverError, SequenceSpan, Step, StepLimits};
+use std::collections::HashSet;
+
+use crate::{DriverError, Graph, Op, SequenceSpan, Step, StepLimits};
 
 impl Step<'_> {
     /// Checks that the step keeps to `limits` and does not contradict itself. A driver that has checked may index with
@@ -36,7 +38,59 @@ impl Step<'_> {
                 rows - next_row
             ));
         }
+        self.check_slots(limits)?;
         self.check_outputs(limits)
+    }
+
+    /// Checks what the graph asks of a step that [`Step::check`] has found whole: token ids and positions within tables,
+    /// whole sequences where tokens see later ones, rows from an earlier segment.
+    ///
+    /// # Errors
+    /// [`DriverError::Limits`] names the first thing that does not fit.
+    pub fn check_for(&self, graph: &Graph) -> Result<(), DriverError> {
+        for node in graph.nodes() {
+            match &node.op {
+                Op::Embed { table } => check_rows("token", self.tokens, 0, graph.weight(*table).rows)?,
+                Op::EmbedPosition { table, offset } => {
+                    check_rows("position", self.positions, *offset, graph.weight(*table).rows)?;
+                }
+                _ => {}
+            }
+        }
+        let inputs = self.tokens.len() * graph.input_width();
+        if self.inputs.len() != inputs {
+            return refuse(format!(
+                "{} numbers of input rows, the graph takes {inputs}",
+                self.inputs.len()
+            ));
+        }
+        let mut first_positions = self
+            .sequences
+            .iter()
+            .map(|span| self.positions[span.first_row as usize]);
+        match first_positions.find(|position| *position != 0) {
+            Some(position) if !graph.is_causal() => refuse(format!(
+                "a sequence from position {position}: the model sees later tokens, sequences must be whole"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_slots(&self, limits: &StepLimits) -> Result<(), DriverError> {
+        let mut taken = HashSet::new();
+        for (index, span) in self.sequences.iter().enumerate() {
+            let slot = span.slot.0;
+            if slot as usize >= limits.slots.max(1) {
+                return refuse(format!(
+                    "sequence {index}: slot {slot}, there are {}",
+                    limits.slots
+                ));
+            }
+            if limits.slots > 0 && !taken.insert(slot) {
+                return refuse(format!("sequence {index}: slot {slot} is another sequence's"));
+            }
+        }
+        Ok(())
     }
 
     fn check_span(
@@ -100,6 +154,14 @@ impl Step<'_> {
     }
 }
 
+fn check_rows(what: &str, numbers: &[u32], offset: usize, rows: usize) -> Result<(), DriverError> {
+    let beyond = |number: &&u32| (**number as usize).saturating_add(offset) >= rows;
+    match numbers.iter().find(beyond) {
+        Some(number) => refuse(format!("{what} {number}, the table has {rows}")),
+        None => Ok(()),
+    }
+}
+
 fn refuse(reason: String) -> Result<(), DriverError> {
     Err(DriverError::Limits(reason))
 }
@@ -107,7 +169,7 @@ fn refuse(reason: String) -> Result<(), DriverError> {
 #[cfg(test)]
 mod tests {
     use super::{DriverError, SequenceSpan, Step, StepLimits};
-    use crate::BlockId;
+    use crate::{BlockId, SlotId};
 
     type Span = (u32, u32, &'static [BlockId]);
     type Case<'a> = (&'a [u32], &'a [Span], &'a [u32], &'a str);
@@ -121,6 +183,7 @@ mod tests {
         context: 8,
         blocks: 3,
         block_tokens: 2,
+        slots: 0,
     };
 
     fn reason(positions: &[u32], spans: &[Span], output_rows: &[u32]) -> String {
@@ -131,6 +194,7 @@ mod tests {
                 first_row: *first_row,
                 rows: *rows,
                 blocks,
+                slot: SlotId(0),
             })
             .collect();
         let step = Step {
@@ -138,6 +202,7 @@ mod tests {
             positions,
             sequences: &sequences,
             output_rows,
+            inputs: &[],
         };
         match step.check(&LIMITS) {
             Ok(()) => String::new(),
@@ -150,6 +215,34 @@ mod tests {
     fn a_whole_step_passes() {
         assert_eq!(reason(&[2, 3, 0], &[(0, 2, TWO), (2, 1, TWO)], &[1, 2]), "");
         assert_eq!(reason(&[], &[], &[]), "");
+    }
+
+    #[test]
+    fn a_slot_is_one_sequences_alone() {
+        let check = |slots: [u32; 2], limit: usize| {
+            let span = |row: u32| SequenceSpan {
+                first_row: row,
+                rows: 1,
+                blocks: ONE,
+                slot: SlotId(slots[row as usize]),
+            };
+            let step = Step {
+                tokens: &[0, 0],
+                positions: &[0, 0],
+                sequences: &[span(0), span(1)],
+                ..Step::default()
+            };
+            step.check(&StepLimits {
+                slots: limit,
+                ..LIMITS
+            })
+            .map_err(|error| error.to_string())
+        };
+        assert_eq!(check([0, 0], 0), Ok(()));
+        assert_eq!(check([2, 0], 3), Ok(()));
+        assert!(check([1, 0], 0).unwrap_err().contains("slot 1, there are 0"));
+        assert!(check([0, 3], 3).unwrap_err().contains("slot 3"));
+        assert!(check([2, 2], 3).unwrap_err().contains("another sequence's"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{BlockFormat, BlockId, Footprint, FootprintModel, Graph, Node, Step, StepLimits};
+use crate::{
+    BlockFormat, BlockId, Footprint, FootprintModel, Graph, Node, SequenceState, SlotId, Step, StepLimits,
+};
 
 /// Computes graphs on one kind of device.
 pub trait Driver: Send + Sync {
@@ -35,18 +37,39 @@ pub trait LoadedModel: Send {
     /// What was allocated, by use: equal to the footprint model at the limits.
     fn footprint(&self) -> Footprint;
 
-    /// Runs one step and writes the logits, `output_rows x vocabulary`, to `logits`.
+    /// Runs one step and writes the graph's outputs to `out`, one after the other in the graph's order, each `rows x
+    /// width` without padding: [`Graph::output_ranges`] says what is where. Of a graph that gives logits alone that is
+    /// `output_rows x vocabulary`.
     ///
     /// # Errors
-    /// [`DriverError`] when the step exceeds the limits, contradicts itself or the device fails. State is then
-    /// undefined for the step's sequences.
-    fn run(&mut self, step: &Step<'_>, logits: &mut [f32]) -> Result<(), DriverError>;
+    /// [`DriverError`] when the step exceeds the limits, contradicts itself or the graph, `out` does not have the
+    /// outputs' length, or the device fails. State is then undefined for the step's sequences.
+    fn run(&mut self, step: &Step<'_>, out: &mut [f32]) -> Result<(), DriverError>;
 
     /// Copies blocks of every per-token state, in order.
     ///
     /// # Errors
     /// [`DriverError::Limits`] when a block is beyond the limits.
     fn copy_blocks(&mut self, pairs: &[(BlockId, BlockId)]) -> Result<(), DriverError>;
+
+    /// Copies slots of every per-sequence state, in order. A copy is where another sequence, or this one later, may go
+    /// on from.
+    ///
+    /// # Errors
+    /// [`DriverError::Limits`] when a slot is beyond the limits.
+    fn copy_slots(&mut self, pairs: &[(SlotId, SlotId)]) -> Result<(), DriverError>;
+
+    /// The state of a sequence as bytes in the driver's own layout, in every state of the graph.
+    ///
+    /// # Errors
+    /// [`DriverError::Limits`] when a block or the slot is beyond the limits.
+    fn snapshot(&mut self, state: &SequenceState<'_>) -> Result<Vec<u8>, DriverError>;
+
+    /// Puts a snapshot of this loaded model, or of one that was loaded alike, into other blocks and another slot.
+    ///
+    /// # Errors
+    /// [`DriverError::Limits`] when a block or the slot is beyond the limits, or the snapshot is of another size.
+    fn restore(&mut self, snapshot: &[u8], state: &SequenceState<'_>) -> Result<(), DriverError>;
 }
 
 /// What a driver can do, as values.

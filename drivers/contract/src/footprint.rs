@@ -15,6 +15,8 @@ pub struct StepLimits {
     pub blocks: usize,
     /// Positions in a block.
     pub block_tokens: usize,
+    /// Sequences that have per-sequence state at once; 0 will do when the graph has no such state.
+    pub slots: usize,
 }
 
 /// How a driver's allocations for one graph and its weights' formats grow with the limits: linear, and exact.
@@ -24,6 +26,8 @@ pub struct FootprintModel {
     pub weights: Bytes,
     /// State of one token, over all layers.
     pub state_per_token: Bytes,
+    /// State of one sequence whatever its length, over all layers.
+    pub state_per_sequence: Bytes,
     /// Values between operations, a row.
     pub activations_per_row: Bytes,
     /// Values between operations, an output row.
@@ -43,7 +47,7 @@ impl FootprintModel {
         let tokens = (limits.blocks as u64).saturating_mul(limits.block_tokens as u64);
         Footprint {
             weights: self.weights,
-            state: self.state_per_token.times(tokens),
+            state: self.state_per_token.times(tokens) + self.state_per_sequence.times(limits.slots as u64),
             activations: self.activations_per_row.times(limits.rows as u64)
                 + self.activations_per_output_row.times(limits.output_rows as u64),
             scratch: self.scratch

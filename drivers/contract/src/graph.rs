@@ -1,6 +1,8 @@
 //! A graph of operations: what a family declares and a driver compiles. Nodes are in order of execution.
 
-use crate::{Op, StateId, StateSpec};
+use std::ops::Range;
+
+use crate::{Op, StateId, StateSpec, Step};
 
 /// A value, `rows x width` float32: the index of the node that makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +41,12 @@ pub struct Node {
 pub enum OutputName {
     /// Unnormalised log-probabilities, vocabulary wide.
     Logits,
+    /// What an encoder says of each token.
+    Hidden,
+    /// What a model says of a whole sequence, at the output row that stands for it.
+    Pooled,
+    /// What a later segment goes on with: its input rows.
+    Border,
 }
 
 /// A whole model as operations. Immutable once built: [`GraphBuilder`] has checked every shape.
@@ -48,6 +56,7 @@ pub struct Graph {
     weights: Vec<WeightDecl>,
     states: Vec<StateSpec>,
     outputs: Vec<(OutputName, ValueId)>,
+    layer_ends: Vec<usize>,
 }
 
 impl Graph {
@@ -80,6 +89,65 @@ impl Graph {
     pub fn output(&self, name: OutputName) -> Option<ValueId> {
         let mut outputs = self.outputs.iter();
         outputs.find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Where each output of `step` is in what [`crate::LoadedModel::run`] writes, in numbers; the last one's end is the
+    /// length of all.
+    pub fn output_ranges(&self, step: &Step<'_>) -> impl Iterator<Item = (OutputName, Range<usize>)> {
+        let (rows, selected) = (step.tokens.len(), step.output_rows.len());
+        self.outputs.iter().scan(0, move |end, (name, value)| {
+            let node = self.node(*value);
+            let start = *end;
+            *end += node.width * if node.selected { selected } else { rows };
+            Some((*name, start..*end))
+        })
+    }
+
+    /// Numbers in a row of the step's inputs; 0 when the graph takes none.
+    #[must_use]
+    pub fn input_width(&self) -> usize {
+        let ends = self.nodes.iter().map(|node| match &node.op {
+            Op::Input { start, width } => start + width,
+            _ => 0,
+        });
+        ends.max().unwrap_or(0)
+    }
+
+    /// Whether every token depends on earlier ones alone. A sequence of a graph that is not causal must be whole in one
+    /// step.
+    #[must_use]
+    pub fn is_causal(&self) -> bool {
+        let hides = |node: &Node| !matches!(node.op, Op::Attention { causal: false, .. });
+        self.nodes.iter().all(hides)
+    }
+
+    /// Whether a sequence has state beside its tokens': it can then not go on from an earlier position, and a prefix can
+    /// be shared only where its slot was copied.
+    #[must_use]
+    pub fn has_sequence_state(&self) -> bool {
+        let per_sequence = |spec: &StateSpec| matches!(spec, StateSpec::PerSequence { .. });
+        self.states.iter().any(per_sequence)
+    }
+
+    /// The state that has the storage of `state`: itself, or the one that it is shared with.
+    ///
+    /// # Panics
+    /// When `state` belongs to another graph.
+    #[must_use]
+    pub fn storage(&self, state: StateId) -> StateId {
+        match &self.states[state.0 as usize] {
+            StateSpec::PerToken {
+                shared_with: Some(owner),
+                ..
+            } => *owner,
+            _ => state,
+        }
+    }
+
+    /// Layers: the number of nodes up to the end of each.
+    #[must_use]
+    pub fn layer_ends(&self) -> &[usize] {
+        &self.layer_ends
     }
 
     /// The node that makes `value`.
@@ -137,10 +205,11 @@ pub enum GraphError {
 /// Builds a [`Graph`], checking each operation as it is added.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
-    nodes: Vec<Node>,
-    weights: Vec<WeightDecl>,
-    states: Vec<StateSpec>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) weights: Vec<WeightDecl>,
+    pub(crate) states: Vec<StateSpec>,
     outputs: Vec<(OutputName, ValueId)>,
+    layer_ends: Vec<usize>,
 }
 
 impl GraphBuilder {
@@ -184,7 +253,7 @@ impl GraphBuilder {
     /// Adds an operation and returns its output.
     ///
     /// # Errors
-    /// [`GraphError`] when an input's width does not fit the operation.
+    /// [`GraphError`] when inputs, weights or state do not fit the operation.
     pub fn push(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
         let width = self.output_width(&op, inputs)?;
         let selected = matches!(op, Op::SelectRows) || inputs.iter().any(|input| self.node(*input).selected);
@@ -206,6 +275,11 @@ impl GraphBuilder {
         self.node(value).width
     }
 
+    /// Ends a layer: the graph may be cut after the last node, see [`Graph::split`].
+    pub fn end_layer(&mut self) {
+        self.layer_ends.push(self.nodes.len());
+    }
+
     /// Gives `value` out under `name`.
     pub fn output(&mut self, name: OutputName, value: ValueId) {
         self.outputs.push((name, value));
@@ -219,114 +293,23 @@ impl GraphBuilder {
             weights: self.weights,
             states: self.states,
             outputs: self.outputs,
+            layer_ends: self.layer_ends,
         }
     }
 
-    fn node(&self, value: ValueId) -> &Node {
+    /// The node that makes `value`.
+    pub(crate) fn node(&self, value: ValueId) -> &Node {
         &self.nodes[value.0 as usize]
     }
 
-    fn weight_shape(&self, id: WeightId) -> (usize, usize) {
+    /// Rows and columns of a weight.
+    pub(crate) fn weight_shape(&self, id: WeightId) -> (usize, usize) {
         let weight = &self.weights[id.0 as usize];
         (weight.rows, weight.cols)
     }
-
-    fn output_width(&self, op: &Op, inputs: &[ValueId]) -> Result<usize, GraphError> {
-        let name = op.name();
-        let arity = op.arity();
-        if inputs.len() != arity {
-            return Err(invalid(
-                name,
-                format!("takes {arity} inputs, not {}", inputs.len()),
-            ));
-        }
-        let widths: Vec<usize> = inputs.iter().map(|input| self.node(*input).width).collect();
-        match op {
-            Op::Embed { table } => Ok(self.weight_shape(*table).1),
-            Op::Linear { weight, bias } => {
-                let (rows, cols) = self.weight_shape(*weight);
-                expect(name, cols, widths[0])?;
-                if let Some(bias) = bias {
-                    expect(name, rows, self.weight_shape(*bias).1)?;
-                }
-                Ok(rows)
-            }
-            Op::RmsNorm { weight, group, .. } => {
-                expect(name, *group, self.weight_shape(*weight).1)?;
-                whole_groups(name, widths[0], *group)
-            }
-            Op::Rope {
-                head_dim,
-                inverse_frequencies,
-                ..
-            } => {
-                if inverse_frequencies.len() * 2 > *head_dim {
-                    return Err(invalid(name, "more frequencies than pairs in a head".to_owned()));
-                }
-                whole_groups(name, widths[0], *head_dim)
-            }
-            Op::Attention {
-                state,
-                heads,
-                kv_heads,
-                head_dim,
-                value_dim,
-                ..
-            } => {
-                if *kv_heads == 0 || heads % kv_heads != 0 {
-                    return Err(invalid(name, format!("{heads} heads over {kv_heads} key heads")));
-                }
-                let StateSpec::PerToken {
-                    key_width,
-                    value_width,
-                    ..
-                } = &self.states[state.0 as usize];
-                expect(name, heads * head_dim, widths[0])?;
-                expect(name, kv_heads * head_dim, widths[1])?;
-                expect(name, kv_heads * value_dim, widths[2])?;
-                expect(name, *key_width, widths[1])?;
-                expect(name, *value_width, widths[2])?;
-                Ok(heads * value_dim)
-            }
-            Op::Gated { .. } | Op::Add => {
-                expect(name, widths[0], widths[1])?;
-                if self.node(inputs[0]).selected != self.node(inputs[1]).selected {
-                    return Err(invalid(
-                        name,
-                        "one input has selected rows, the other all".to_owned(),
-                    ));
-                }
-                Ok(widths[0])
-            }
-            Op::SelectRows => Ok(widths[0]),
-        }
-    }
 }
 
-fn index_u32(index: usize) -> u32 {
+pub(crate) fn index_u32(index: usize) -> u32 {
     u32::try_from(index)
         .expect("a graph has fewer than 2^32 parts: layers are bounded by the readers of files")
-}
-
-fn invalid(op: &'static str, reason: String) -> GraphError {
-    GraphError::Invalid { op, reason }
-}
-
-fn expect(op: &'static str, expected: usize, found: usize) -> Result<(), GraphError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(GraphError::Width { op, expected, found })
-    }
-}
-
-fn whole_groups(op: &'static str, width: usize, group: usize) -> Result<usize, GraphError> {
-    if group > 0 && width.is_multiple_of(group) {
-        Ok(width)
-    } else {
-        Err(invalid(
-            op,
-            format!("a row of {width} is no whole number of groups of {group}"),
-        ))
-    }
 }

@@ -12,10 +12,14 @@ mod device;
 mod driver;
 mod footprint;
 mod graph;
+mod kinds;
 mod op;
 mod probe;
+mod shapes;
+mod split;
 mod state;
 mod step;
+mod uses;
 
 pub use bytes::Bytes;
 pub use device::{
@@ -24,8 +28,10 @@ pub use device::{
 pub use driver::{Capabilities, Driver, DriverError, LoadedModel, Unsupported, WeightData, WeightSource};
 pub use footprint::{Footprint, FootprintModel, StepLimits};
 pub use graph::{Graph, GraphBuilder, GraphError, Node, OutputName, ValueId, WeightDecl, WeightId};
+pub use kinds::{Activation, ExpertGroups, GroupRank, RopePairing, Scoring};
 pub use mains_blocks::BlockFormat;
-pub use op::{Activation, Op, RopePairing};
+pub use op::Op;
 pub use probe::{Probe, ProbeError, ProbeReport};
-pub use state::{BlockId, StateId, StateSpec};
+pub use state::{BlockId, SequenceState, SlotId, StateId, StateSpec};
 pub use step::{SequenceSpan, Step};
+pub use uses::WeightUse;

@@ -1,12 +1,12 @@
 //! One step of a model: all that changes between steps, as flat buffers.
 
-use crate::BlockId;
+use crate::{BlockId, SlotId};
 
 /// Rows of several sequences that are computed together.
 ///
 /// Rows of one sequence are consecutive and in the order of their positions. Positions are absolute; a row's keys and
-/// values go to block `blocks[position / block_tokens]`, slot `position % block_tokens`.
-#[derive(Debug, Clone, Copy)]
+/// values go to block `blocks[position / block_tokens]`, place `position % block_tokens`.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Step<'a> {
     /// Token ids, one a row.
     pub tokens: &'a [u32],
@@ -16,6 +16,8 @@ pub struct Step<'a> {
     pub sequences: &'a [SequenceSpan<'a>],
     /// Rows whose outputs are wanted, growing.
     pub output_rows: &'a [u32],
+    /// Rows from an earlier segment, as wide as [`crate::Graph::input_width`]; empty when the graph takes none.
+    pub inputs: &'a [f32],
 }
 
 /// The rows of one sequence in a step.
@@ -27,4 +29,6 @@ pub struct SequenceSpan<'a> {
     pub rows: u32,
     /// Blocks of all its positions up to the last row's.
     pub blocks: &'a [BlockId],
+    /// Where its per-sequence state is: its own while it runs. [`SlotId`] 0 under limits of no slots.
+    pub slot: SlotId,
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use mains_blocks::quantize;
 use mains_contract::{
     BlockFormat, BlockId, Driver, DriverError, Graph, GraphBuilder, GraphError, LoadedModel, Op, OutputName,
-    SequenceSpan, Step, StepLimits, WeightData, WeightSource,
+    SequenceSpan, SlotId, Step, StepLimits, WeightData, WeightSource,
 };
 use mains_driver_cpu::{CpuDriver, CpuOptions};
 
@@ -99,8 +99,10 @@ fn step_seconds(model: &mut dyn LoadedModel, rows: u32) -> Result<f64, DriverErr
             first_row: 0,
             rows,
             blocks: &[BlockId(0)],
+            slot: SlotId(0),
         }],
         output_rows: &positions,
+        inputs: &[],
     };
     let mut logits = vec![0.0; rows as usize * OUTPUTS];
     let mut done = Ok(());
@@ -160,6 +162,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         context: ROWS as usize,
         blocks: 1,
         block_tokens: ROWS as usize,
+        slots: 0,
     };
     for format in BlockFormat::ALL {
         let weights = OneRow::new(format)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use mains_contract::{
-    BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node, Op, OutputName,
-    StateSpec, StepLimits, Unsupported, WeightSource,
+    Activation, BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node, Op,
+    OutputName, StateSpec, StepLimits, Unsupported, WeightSource,
 };
 
 use crate::isa::{Detected, Isa};
@@ -141,7 +141,7 @@ fn refusal(graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Option<String
             }
             let is_vector = |used: &Node| match &used.op {
                 Op::Linear { bias, .. } => *bias == Some(*weight),
-                Op::RmsNorm { weight: gain, .. } => gain == weight,
+                Op::RmsNorm { weight: gain, .. } => *gain == Some(*weight),
                 _ => false,
             };
             let shared = *format != BlockFormat::F32 && graph.nodes().iter().any(is_vector);
@@ -152,21 +152,37 @@ fn refusal(graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Option<String
                 )
             })
         }
-        Op::Attention { state, window, .. } => {
+        Op::RmsNorm { weight: None, .. } => Some("no gain".to_owned()),
+        Op::Rope { scale, start, .. } => {
+            (*scale != 1.0 || *start != 0).then(|| "a rotation with a factor or a start".to_owned())
+        }
+        Op::Gated { activation } => {
+            (*activation != Activation::Silu).then(|| format!("the activation {activation:?}"))
+        }
+        Op::Attention {
+            state,
+            soft_cap,
+            sinks,
+            causal,
+            ..
+        } => {
             let StateSpec::PerToken {
                 format, shared_with, ..
-            } = &graph.states()[state.0 as usize];
-            if shared_with.is_some() {
+            } = &graph.states()[state.0 as usize]
+            else {
+                return Some("a state of sequences".to_owned());
+            };
+            if soft_cap.is_some() || sinks.is_some() || !*causal {
+                Some("soft caps, sinks and later tokens".to_owned())
+            } else if node.inputs.len() != 3 || shared_with.is_some() {
                 Some("state that is shared with another layer".to_owned())
             } else if !matches!(format, BlockFormat::F32 | BlockFormat::F16) {
                 Some(format!("state in {format}, it takes F32 and F16"))
-            } else if *window == Some(0) {
-                Some("a window of no positions".to_owned())
             } else {
-                node.selected
-                    .then(|| "keys and values of selected rows alone".to_owned())
+                None
             }
         }
-        _ => None,
+        Op::Add | Op::SelectRows => None,
+        _ => Some("there is no kernel for it".to_owned()),
     }
 }

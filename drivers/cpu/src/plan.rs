@@ -99,6 +99,7 @@ impl Plan {
                 .map(|(weight, format)| Bytes::from(weight_bytes(*format, weight.rows, weight.cols)))
                 .sum(),
             state_per_token: graph.states().iter().map(StateSpec::bytes_per_token).sum(),
+            state_per_sequence: graph.states().iter().map(StateSpec::bytes_per_sequence).sum(),
             activations_per_row: slots(false),
             activations_per_output_row: slots(true),
             scratch: score_bytes.times(SCORE_SLACK as u64),

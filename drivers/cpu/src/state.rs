@@ -36,7 +36,12 @@ impl TokenState {
             value_width,
             format,
             ..
-        } = spec;
+        } = spec
+        else {
+            return Err(DriverError::Device(
+                "state of a sequence was not refused".to_owned(),
+            ));
+        };
         let tokens = limits.blocks.saturating_mul(limits.block_tokens);
         let (keys, values) = (
             tokens.saturating_mul(*key_width),

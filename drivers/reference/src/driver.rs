@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mains_contract::{
-    BlockFormat, Bytes, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node, Op,
-    OutputName, StateSpec, StepLimits, Unsupported, WeightSource,
+    Activation, BlockFormat, Bytes, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel,
+    Node, Op, OutputName, StateSpec, StepLimits, Unsupported, WeightSource,
 };
 
 use crate::model::ReferenceModel;
@@ -107,20 +107,27 @@ fn refusal(graph: &Graph, node: &Node) -> Option<String> {
     if node.width == 0 {
         return Some("rows of no numbers".to_owned());
     }
-    let Op::Attention { state, window, .. } = &node.op else {
-        return None;
+    let Op::Attention { state, .. } = &node.op else {
+        return match &node.op {
+            Op::Embed { .. }
+            | Op::Linear { .. }
+            | Op::RmsNorm { weight: Some(_), .. }
+            | Op::Rope { .. }
+            | Op::Gated {
+                activation: Activation::Silu,
+            }
+            | Op::Add
+            | Op::SelectRows => None,
+            _ => Some("there is no kernel for it".to_owned()),
+        };
     };
-    let StateSpec::PerToken {
-        format, shared_with, ..
-    } = &graph.states()[state.0 as usize];
-    if shared_with.is_some() {
+    let StateSpec::PerToken { format, .. } = &graph.states()[state.0 as usize] else {
+        return Some("a state of sequences".to_owned());
+    };
+    if node.inputs.len() != 3 {
         Some("state that is shared with another layer".to_owned())
     } else if !matches!(format, BlockFormat::F32 | BlockFormat::F16) {
         Some(format!("state in {format}, it takes F32 and F16"))
-    } else if *window == Some(0) {
-        Some("a window of no positions".to_owned())
-    } else if node.selected {
-        Some("keys and values of selected rows alone".to_owned())
     } else {
         None
     }

@@ -110,13 +110,18 @@ impl ReferenceModel {
                         out,
                     );
                 }
-                Op::RmsNorm { weight, epsilon, .. } => {
+                Op::RmsNorm {
+                    weight: Some(weight),
+                    epsilon,
+                    ..
+                } => {
                     ops::rms_norm(input(0), self.weight(*weight), *epsilon, out);
                 }
                 Op::Rope {
                     head_dim,
                     inverse_frequencies,
                     pairing,
+                    ..
                 } => {
                     let position = step.positions[if node.selected {
                         step.output_rows[row] as usize
@@ -131,7 +136,7 @@ impl ReferenceModel {
                     let (values, width) = inputs[0];
                     out.copy_from_slice(&values[step.output_rows[row] as usize * width..][..width]);
                 }
-                Op::Attention { .. } => unreachable!("run_attention took it"),
+                other => unreachable!("{} is refused before a load", other.name()),
             }
         }
         Ok(())
@@ -146,6 +151,7 @@ impl ReferenceModel {
             value_dim,
             scale,
             window,
+            ..
         } = &node.op
         else {
             return;
@@ -200,6 +206,7 @@ impl LoadedModel for ReferenceModel {
 
     fn run(&mut self, step: &Step<'_>, logits: &mut [f32]) -> Result<(), DriverError> {
         step.check(&self.limits)?;
+        step.check_for(&self.graph)?;
         let graph = Arc::clone(&self.graph);
         let wanted = step.output_rows.len() * graph.node(self.logits).width;
         if logits.len() != wanted {
@@ -241,6 +248,21 @@ impl LoadedModel for ReferenceModel {
             }
         }
         Ok(())
+    }
+
+    fn copy_slots(
+        &mut self,
+        _pairs: &[(mains_contract::SlotId, mains_contract::SlotId)],
+    ) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn snapshot(&mut self, _: &mains_contract::SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        Err(DriverError::Device("no snapshots".to_owned()))
+    }
+
+    fn restore(&mut self, _: &[u8], _: &mains_contract::SequenceState<'_>) -> Result<(), DriverError> {
+        Err(DriverError::Device("no snapshots".to_owned()))
     }
 }
 

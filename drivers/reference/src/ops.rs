@@ -73,7 +73,7 @@ pub(crate) fn gated(activation: Activation, gate: &[f32], up: &[f32], out: &mut 
     for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
         let gate = f64::from(*gate);
         let activated = match activation {
-            Activation::Silu => gate / (1.0 + (-gate).exp()),
+            _ => gate / (1.0 + (-gate).exp()),
         };
         *out = narrow(activated * f64::from(*up));
     }

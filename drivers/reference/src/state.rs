@@ -34,7 +34,12 @@ impl TokenState {
             value_width,
             format,
             ..
-        } = spec;
+        } = spec
+        else {
+            return Err(DriverError::Device(
+                "state of a sequence was not refused".to_owned(),
+            ));
+        };
         let tokens = limits.blocks.saturating_mul(limits.block_tokens);
         Ok(Self {
             block_tokens: limits.block_tokens,

@@ -72,6 +72,7 @@ fn greedy_answers_are_the_published_ones() {
         context: 256,
         blocks: 40,
         block_tokens: 16,
+        slots: 0,
     };
     for case in CASES {
         let expected = Reference::of(case.family);

@@ -16,6 +16,7 @@ const LIMITS: StepLimits = StepLimits {
     context: 256,
     blocks: 8 * 16,
     block_tokens: 16,
+    slots: 0,
 };
 
 /// A question with the answer of the reference implementation, EOS included.

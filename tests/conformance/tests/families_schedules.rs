@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use mains_conformance::families::{Reference, fixtures, load, open};
-use mains_contract::{BlockFormat, BlockId, Driver, DriverError, Footprint, LoadedModel, Step, StepLimits};
+use mains_contract::{
+    BlockFormat, BlockId, Driver, DriverError, Footprint, LoadedModel, SequenceState, SlotId, Step,
+    StepLimits,
+};
 use mains_driver_cpu::{CpuDriver, CpuOptions};
 use mains_driver_reference::ReferenceDriver;
 use mains_engine::models::{Cast, Model};
@@ -77,6 +80,18 @@ impl LoadedModel for Witness {
             }
         }
         self.inner.copy_blocks(pairs)
+    }
+
+    fn copy_slots(&mut self, pairs: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
+        self.inner.copy_slots(pairs)
+    }
+
+    fn snapshot(&mut self, state: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        self.inner.snapshot(state)
+    }
+
+    fn restore(&mut self, snapshot: &[u8], state: &SequenceState<'_>) -> Result<(), DriverError> {
+        self.inner.restore(snapshot, state)
     }
 }
 
@@ -166,7 +181,7 @@ prop_compose! {
         spare in 0..9usize,
     ) -> StepLimits {
         let blocks = CONTEXT.div_ceil(block_tokens) + spare;
-        StepLimits { rows, output_rows, context: CONTEXT, blocks, block_tokens }
+        StepLimits { rows, output_rows, context: CONTEXT, blocks, block_tokens, slots: 0 }
     }
 }
 
@@ -211,6 +226,7 @@ fn preemption_changes_no_logits() {
         context: CONTEXT,
         blocks: 13,
         block_tokens: 8,
+        slots: 0,
     };
     let driver = CpuDriver::new(CpuOptions::default()).unwrap();
     let preemptions = check(&model(), &driver, limits, (0..3).map(request).collect());

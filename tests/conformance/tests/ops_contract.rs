@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mains_conformance::ops::{LayerShape, Runner, Weights, available, cpu, layer, reference};
 use mains_contract::{
-    BlockFormat, BlockId, Driver, DriverError, GraphBuilder, Op, OutputName, SequenceSpan, Step, StepLimits,
+    BlockFormat, BlockId, Driver, DriverError, GraphBuilder, Op, OutputName, SequenceSpan, SlotId, Step,
+    StepLimits,
 };
 use mains_driver_cpu::{CpuDriver, CpuOptions, Isa};
 
@@ -14,6 +15,7 @@ const LIMITS: StepLimits = StepLimits {
     context: 20,
     blocks: 6,
     block_tokens: 4,
+    slots: 0,
 };
 
 fn drivers() -> Vec<Box<dyn Driver>> {
@@ -49,6 +51,7 @@ fn a_load_allocates_what_its_footprint_says() {
                         context: 1,
                         blocks: 1,
                         block_tokens: 1,
+                        slots: 0,
                     },
                 ] {
                     let loaded = driver.load(Arc::clone(&graph), &weights, &limits).unwrap();
@@ -94,8 +97,10 @@ fn steps_that_contradict_themselves_are_refused_and_the_model_lives_on() {
                     first_row: 0,
                     rows,
                     blocks,
+                    slot: SlotId(0),
                 }],
                 output_rows: &[0],
+                inputs: &[],
             };
             model
                 .run(&step, &mut vec![0.0; logits])

@@ -16,6 +16,7 @@ const LIMITS: StepLimits = StepLimits {
     context: 48,
     blocks: 24,
     block_tokens: 8,
+    slots: 0,
 };
 
 fn tokens(seed: u64) -> Vec<u32> {

@@ -55,6 +55,7 @@ fn limits(rows: usize) -> StepLimits {
         context: rows,
         blocks: 1,
         block_tokens: rows,
+        slots: 0,
     }
 }
 

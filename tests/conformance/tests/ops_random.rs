@@ -54,7 +54,7 @@ proptest! {
         let graph = layer(&shape).unwrap();
         let format = [BlockFormat::F32, BlockFormat::F16, BlockFormat::BF16][plain];
         let weights = Weights::random(&graph, seed, |_| format);
-        let limits = StepLimits { rows: 40, output_rows: 40, context: 40, blocks: 40, block_tokens };
+        let limits = StepLimits { rows: 40, output_rows: 40, context: 40, blocks: 40, block_tokens, slots: 0 };
         let mut random = Random(seed);
         let tokens: Vec<u32> = (0..33).map(|_| random.below(u32::try_from(shape.vocabulary).unwrap())).collect();
         let expected = Runner::new(&*reference(), &graph, &weights, &limits, 1).whole(&tokens, &sizes);

@@ -80,6 +80,7 @@ pub(crate) fn loaded(behaviour: &Behaviour, plan: Plan) -> FromWorker {
                 context: plan.context as usize,
                 blocks: plan.blocks as usize,
                 block_tokens: plan.block_tokens as usize,
+                slots: plan.parallel as usize,
             };
             FromWorker::Loaded {
                 footprint: footprint(plan.bytes.weights).at(&limits),

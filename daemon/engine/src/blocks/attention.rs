@@ -71,6 +71,10 @@ impl Attention {
             value_dim: self.value_dim,
             scale: self.scale,
             window: self.window,
+            soft_cap: None,
+            sinks: None,
+            causal: true,
+            value_from_key: false,
         };
         let mixed = graph.push(attention, &[query, key, value])?;
         let weight = graph.weight(

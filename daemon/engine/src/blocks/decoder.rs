@@ -76,6 +76,8 @@ impl Decoder {
             .norm
             .push(graph, &format!("{name}.ffn_norm.weight"), self.width, stream)?;
         let branch = layer.mlp.push(graph, &name, self.width, normed)?;
-        graph.push(Op::Add, &[stream, branch])
+        let stream = graph.push(Op::Add, &[stream, branch])?;
+        graph.end_layer();
+        Ok(stream)
     }
 }

@@ -20,7 +20,7 @@ impl RmsNorm {
     ) -> Result<ValueId, GraphError> {
         let weight = graph.weight(weight, 1, group)?;
         let op = Op::RmsNorm {
-            weight,
+            weight: Some(weight),
             epsilon: self.epsilon,
             group,
         };

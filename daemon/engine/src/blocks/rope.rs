@@ -41,6 +41,8 @@ impl Rope {
             head_dim,
             inverse_frequencies: self.inverse_frequencies.clone(),
             pairing: self.pairing,
+            scale: 1.0,
+            start: 0,
         };
         graph.push(op, &[input])
     }

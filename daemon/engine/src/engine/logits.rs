@@ -1,6 +1,6 @@
 //! Logits of every position of a text: the check of a model against any reference.
 
-use mains_contract::{BlockId, LoadedModel, SequenceSpan, Step, StepLimits};
+use mains_contract::{BlockId, LoadedModel, SequenceSpan, SlotId, Step, StepLimits};
 
 use super::EngineError;
 
@@ -20,6 +20,7 @@ pub fn logits_limits(tokens: usize) -> StepLimits {
         context: tokens.max(1),
         blocks: tokens.max(1).div_ceil(BLOCK_TOKENS),
         block_tokens: BLOCK_TOKENS,
+        slots: 1,
     }
 }
 
@@ -49,12 +50,14 @@ pub fn logits_of(
             first_row: 0,
             rows: count(tokens.len()),
             blocks: &blocks,
+            slot: SlotId(0),
         };
         let step = Step {
             tokens,
             positions: &positions,
             sequences: &[span],
             output_rows: &rows,
+            inputs: &[],
         };
         loaded.run(&step, out)?;
         position += count(tokens.len());

@@ -43,7 +43,8 @@ impl Scheduler {
     }
 
     fn admission(&self, sequence: &Sequence) -> Admission {
-        if sequence.group.is_none() {
+        // Sums over a sequence cannot be taken from one that has gone further.
+        if sequence.group.is_none() || self.limits.slots > 0 {
             return Admission::Alone;
         }
         let mut computing = false;
@@ -87,6 +88,11 @@ impl Scheduler {
         }
         let grown = sequence.table.grow(&mut self.pool, reserved);
         grown.expect("free blocks were counted above");
+        sequence.slot = self.slots.take();
+        debug_assert!(
+            sequence.slot.is_some(),
+            "no more sequences run than there are slots"
+        );
         true
     }
 }

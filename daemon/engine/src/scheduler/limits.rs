@@ -15,6 +15,8 @@ pub struct SchedulerLimits {
     pub(super) blocks: u32,
     /// Positions in a block.
     pub(super) block_tokens: usize,
+    /// Slots of per-sequence state; 0 when there is no such state.
+    pub(super) slots: u32,
 }
 
 impl SchedulerLimits {
@@ -30,6 +32,7 @@ impl SchedulerLimits {
             context,
             blocks,
             block_tokens,
+            slots,
         } = *limits;
         if [rows, output_rows, context, blocks, block_tokens].contains(&0) {
             return Err(format!("no limit of a step may be 0: {limits:?}"));
@@ -41,9 +44,11 @@ impl SchedulerLimits {
                 "{blocks} blocks of {block_tokens} positions do not hold one sequence of {context}: {needed} are needed"
             ));
         }
+        let most = if slots == 0 { usize::MAX } else { slots };
         Ok(Self {
             rows,
-            sequences: output_rows.min((rows - 1).max(1)),
+            sequences: output_rows.min((rows - 1).max(1)).min(most),
+            slots: u32::try_from(slots).map_err(|_| format!("{slots} slots of state, at most 2^32"))?,
             context,
             blocks: count,
             block_tokens,

@@ -1,6 +1,6 @@
 //! One step as flat values, ready for a driver.
 
-use mains_contract::{BlockId, SequenceSpan, Step};
+use mains_contract::{BlockId, SequenceSpan, SlotId, Step};
 
 use super::SequenceId;
 use super::sequence::Sequence;
@@ -16,6 +16,8 @@ pub struct PlannedSpan {
     pub rows: usize,
     /// Its blocks, up to the last row's, as a range of [`StepPlan::blocks`].
     blocks: std::ops::Range<usize>,
+    /// Its slot.
+    pub slot: SlotId,
 }
 
 /// What the next step computes.
@@ -53,6 +55,9 @@ impl StepPlan {
             first_row,
             rows,
             blocks: first_block..self.blocks.len(),
+            slot: sequence
+                .slot
+                .expect("a sequence has a slot from its admission on"),
         });
         if end == sequence.tokens.len() {
             self.output_rows.push(index_u32(self.tokens.len() - 1));
@@ -73,6 +78,7 @@ impl StepPlan {
             first_row: index_u32(span.first_row),
             rows: index_u32(span.rows),
             blocks: &self.blocks[span.blocks.clone()],
+            slot: span.slot,
         };
         self.spans.iter().map(span).collect()
     }
@@ -85,6 +91,7 @@ impl StepPlan {
             positions: &self.positions,
             sequences,
             output_rows: &self.output_rows,
+            inputs: &[],
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::sequence::Sequence;
 use super::{NewSequence, SchedulerLimits, SequenceId, StepPlan};
-use crate::state::BlockPool;
+use crate::state::{BlockPool, SlotPool};
 
 /// What happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +24,7 @@ pub struct Counters {
 pub struct Scheduler {
     pub(super) limits: SchedulerLimits,
     pub(super) pool: BlockPool,
+    pub(super) slots: SlotPool,
     pub(super) waiting: BTreeMap<u64, Sequence>,
     pub(super) running: BTreeMap<u64, Sequence>,
     arrivals: HashMap<SequenceId, u64>,
@@ -38,6 +39,7 @@ impl Scheduler {
         Self {
             limits,
             pool: BlockPool::new(limits.blocks),
+            slots: SlotPool::new(limits.slots),
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             arrivals: HashMap::new(),
@@ -80,7 +82,7 @@ impl Scheduler {
             .remove(&arrival)
             .or_else(|| self.waiting.remove(&arrival));
         if let Some(mut sequence) = sequence {
-            sequence.evict(&mut self.pool);
+            sequence.evict(&mut self.pool, &mut self.slots);
         }
         true
     }
@@ -219,7 +221,7 @@ impl Scheduler {
     /// Moves a running sequence back to the waiting ones, at the place of its arrival.
     fn evict(&mut self, arrival: u64) {
         if let Some(mut sequence) = self.running.remove(&arrival) {
-            sequence.evict(&mut self.pool);
+            sequence.evict(&mut self.pool, &mut self.slots);
             self.waiting.insert(arrival, sequence);
         }
     }

@@ -1,6 +1,8 @@
 //! One sequence as the scheduler sees it.
 
-use crate::state::{BlockPool, BlockTable};
+use mains_contract::SlotId;
+
+use crate::state::{BlockPool, BlockTable, SlotPool};
 
 /// A sequence's number, given by whoever submits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +32,8 @@ pub(super) struct Sequence {
     /// Leading tokens that were ever computed: more than `computed` after a preemption.
     pub(super) once_computed: usize,
     pub(super) table: BlockTable,
+    /// Where its per-sequence state is, while it runs.
+    pub(super) slot: Option<SlotId>,
     /// Takes no part until it is resumed.
     pub(super) paused: bool,
 }
@@ -44,6 +48,7 @@ impl Sequence {
             computed: 0,
             once_computed: 0,
             table: BlockTable::new(),
+            slot: None,
             paused: false,
         }
     }
@@ -54,8 +59,11 @@ impl Sequence {
     }
 
     /// Gives up the state, not the tokens.
-    pub(super) fn evict(&mut self, pool: &mut BlockPool) {
+    pub(super) fn evict(&mut self, pool: &mut BlockPool, slots: &mut SlotPool) {
         self.table.release(pool);
+        if let Some(slot) = self.slot.take() {
+            slots.release(slot);
+        }
         self.computed = 0;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use mains_contract::{BlockId, StepLimits};
+use mains_contract::{BlockId, SlotId, StepLimits};
 use proptest::prelude::*;
 
 use super::{NewSequence, Scheduler, SchedulerLimits, SequenceId, StepPlan};
@@ -19,6 +19,8 @@ struct World {
     scheduler: Scheduler,
     limits: StepLimits,
     slots: HashMap<(BlockId, usize), u32>,
+    /// What was summed up in each slot.
+    sums: HashMap<SlotId, Vec<u32>>,
     /// Tokens and the length at which each sequence ends.
     alive: BTreeMap<SequenceId, (Vec<u32>, usize)>,
     paused: HashSet<SequenceId>,
@@ -30,6 +32,7 @@ impl World {
             scheduler: Scheduler::new(SchedulerLimits::new(&limits).unwrap()),
             limits,
             slots: HashMap::new(),
+            sums: HashMap::new(),
             alive: BTreeMap::new(),
             paused: HashSet::new(),
         }
@@ -86,6 +89,9 @@ impl World {
 
     /// Copies, writes, then checks that every row sees exactly its own sequence's tokens.
     fn run(&mut self, plan: &StepPlan) {
+        if self.limits.slots > 0 {
+            self.sum_up(plan);
+        }
         for (from, to) in &plan.copies {
             for slot in 0..self.limits.block_tokens {
                 if let Some(token) = self.slots.get(&(*from, slot)).copied() {
@@ -112,6 +118,20 @@ impl World {
                 let found = self.slots.get(&place(plan.blocks_of(span), position));
                 assert_eq!(found, Some(token), "sequence {} at {position}", span.id.0);
             }
+        }
+    }
+
+    /// Slots hold what their sequences were before the step, and nothing else.
+    fn sum_up(&mut self, plan: &StepPlan) {
+        for span in &plan.spans {
+            let rows = span.first_row..span.first_row + span.rows;
+            let first = plan.positions[rows.start] as usize;
+            let sum = self.sums.entry(span.slot).or_default();
+            if first == 0 {
+                sum.clear();
+            }
+            assert_eq!(*sum, self.alive[&span.id].0[..first], "sequence {}", span.id.0);
+            sum.extend_from_slice(&plan.tokens[rows]);
         }
     }
 }
@@ -141,16 +161,19 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn limits() -> impl Strategy<Value = StepLimits> {
-    (1..12usize, 1..6usize, 1..6usize, 0..12usize).prop_map(|(rows, output_rows, block_tokens, spare)| {
-        let context = 24;
-        StepLimits {
-            rows,
-            output_rows,
-            context,
-            blocks: context.div_ceil(block_tokens) + spare,
-            block_tokens,
-        }
-    })
+    (1..12usize, 1..6usize, 1..6usize, 0..12usize, 0..4usize).prop_map(
+        |(rows, output_rows, block_tokens, spare, slots)| {
+            let context = 24;
+            StepLimits {
+                rows,
+                output_rows,
+                context,
+                blocks: context.div_ceil(block_tokens) + spare,
+                block_tokens,
+                slots,
+            }
+        },
+    )
 }
 
 fn apply(world: &mut World, action: Action, group: u64) {
@@ -223,6 +246,7 @@ const ROOMY: StepLimits = StepLimits {
     context: 64,
     blocks: 64,
     block_tokens: 4,
+    slots: 0,
 };
 
 #[test]

@@ -39,6 +39,7 @@ struct TensorWire {
 struct FootprintModelWire {
     weights: u64,
     state_per_token: u64,
+    state_per_sequence: u64,
     activations_per_row: u64,
     activations_per_output_row: u64,
     scratch: u64,
@@ -137,6 +138,7 @@ impl From<FootprintModel> for FootprintModelWire {
         Self {
             weights: model.weights.0,
             state_per_token: model.state_per_token.0,
+            state_per_sequence: model.state_per_sequence.0,
             activations_per_row: model.activations_per_row.0,
             activations_per_output_row: model.activations_per_output_row.0,
             scratch: model.scratch.0,
@@ -151,6 +153,7 @@ impl From<FootprintModelWire> for FootprintModel {
         Self {
             weights: Bytes(wire.weights),
             state_per_token: Bytes(wire.state_per_token),
+            state_per_sequence: Bytes(wire.state_per_sequence),
             activations_per_row: Bytes(wire.activations_per_row),
             activations_per_output_row: Bytes(wire.activations_per_output_row),
             scratch: Bytes(wire.scratch),

@@ -226,10 +226,11 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             rows,
             cols,
         });
-    let footprint = any::<[u64; 7]>().prop_map(|sizes| {
+    let footprint = any::<[u64; 8]>().prop_map(|sizes| {
         let [
             weights,
             state,
+            sequence,
             row,
             output_row,
             scratch,
@@ -239,6 +240,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
         FootprintModel {
             weights,
             state_per_token: state,
+            state_per_sequence: sequence,
             activations_per_row: row,
             activations_per_output_row: output_row,
             scratch,
@@ -391,12 +393,7 @@ fn device() -> impl Strategy<Value = Device> {
     let readings = (numbers, of(link), of(ecc), of(vec(text(), 0..3)));
     let parts = (kind, of(memory), of(runtime), health, of(text()));
     (names, parts, lists, readings).prop_map(
-        |(
-            (id, vendor, name, pci, uuid, parent),
-            (kind, memory, runtime, health, because),
-            lists,
-            readings,
-        )| {
+        |((id, vendor, name, pci, uuid, parent), (kind, memory, runtime, health, because), lists, readings)| {
             let [sources, usable_by, features] = lists;
             let (numbers, link, ecc, throttle) = readings;
             let [temperature_c, power_w, power_limit_w, energy_j, utilization] = numbers;

@@ -208,6 +208,7 @@ pub(crate) fn facts() -> ModelFacts {
     let model = FootprintModel {
         weights: Bytes(1),
         state_per_token: Bytes(2),
+        state_per_sequence: Bytes(8),
         activations_per_row: Bytes(3),
         activations_per_output_row: Bytes(4),
         scratch: Bytes(5),

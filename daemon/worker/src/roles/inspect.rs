@@ -98,6 +98,7 @@ fn runtime(vocabulary: u32) -> Bytes {
         context: 1,
         blocks: 1,
         block_tokens: 1,
+        slots: 1,
     };
     let engine = EngineConfig {
         limits,

@@ -22,6 +22,7 @@ impl Kernel for Gated<'_> {
             Activation::Silu => {
                 zip_chunks::<S>(self.gate, self.up, self.out, |gate, up| silu(gate).mul(up));
             }
+            other => unreachable!("{other:?} is refused before a load"),
         }
     }
 }

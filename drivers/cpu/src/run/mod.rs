@@ -7,8 +7,8 @@ mod values;
 use std::sync::Arc;
 
 use mains_contract::{
-    BlockId, DriverError, Footprint, Graph, LoadedModel, Node, Op, OutputName, Step, StepLimits, ValueId,
-    WeightSource,
+    BlockId, DriverError, Footprint, Graph, LoadedModel, Node, OutputName, SequenceState, SlotId, Step,
+    StepLimits, Unsupported, ValueId, WeightSource,
 };
 
 use crate::arena::{Arena, padded, zeroed};
@@ -86,15 +86,7 @@ impl CpuModel {
 
     fn check(&self, step: &Step<'_>, logits: &[f32]) -> Result<(), DriverError> {
         step.check(&self.limits)?;
-        for node in self.graph.nodes() {
-            let Op::Embed { table } = &node.op else { continue };
-            let known = self.graph.weight(*table).rows;
-            if let Some(token) = step.tokens.iter().find(|token| **token as usize >= known) {
-                return Err(DriverError::Limits(format!(
-                    "token {token}, the table has {known}"
-                )));
-            }
-        }
+        step.check_for(&self.graph)?;
         let wanted = step.output_rows.len() * self.logits().1.width;
         if logits.len() == wanted {
             Ok(())
@@ -197,4 +189,25 @@ impl LoadedModel for CpuModel {
         }
         Ok(())
     }
+
+    fn copy_slots(&mut self, _pairs: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
+        // No graph with state of sequences is loaded.
+        Ok(())
+    }
+
+    fn snapshot(&mut self, _state: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        Err(no_snapshots())
+    }
+
+    fn restore(&mut self, _snapshot: &[u8], _state: &SequenceState<'_>) -> Result<(), DriverError> {
+        Err(no_snapshots())
+    }
+}
+
+fn no_snapshots() -> DriverError {
+    DriverError::Unsupported(Unsupported {
+        driver: "cpu",
+        op: "snapshot",
+        reason: "state is copied by blocks alone; use copy_blocks".to_owned(),
+    })
 }

@@ -29,7 +29,11 @@ impl CpuModel {
         match &node.op {
             Op::Embed { table } => self.embed(*table, step, out),
             Op::Linear { weight, bias } => self.linear(*weight, *bias, node.inputs[0], rows, out),
-            Op::RmsNorm { weight, epsilon, .. } => {
+            Op::RmsNorm {
+                weight: Some(weight),
+                epsilon,
+                ..
+            } => {
                 let (isa, gain, epsilon) = (self.isa, self.weights.vector(*weight), *epsilon);
                 let x = self.values.rows(node.inputs[0]);
                 by_row(&self.pool, rows, x.width, COST_COPY, out, |row, out| {
@@ -61,6 +65,7 @@ impl CpuModel {
                 });
             }
             Op::SelectRows => select(self.values.rows(node.inputs[0]), step.output_rows, out),
+            other => unreachable!("{} is refused before a load", other.name()),
         }
     }
 

@@ -123,6 +123,10 @@ fn attention(
         value_dim: shape.value_dim,
         scale: 1.0 / (shape.head_dim as f32).sqrt(),
         window: shape.window,
+        soft_cap: None,
+        sinks: None,
+        causal: true,
+        value_from_key: false,
     };
     let mixed = graph.push(op, &[q, k, v])?;
     let out = linear(graph, &format!("{index}.o"), shape.width, mixed, false)?;
@@ -167,7 +171,7 @@ fn norm(graph: &mut GraphBuilder, name: &str, group: usize, x: ValueId) -> Resul
     let weight = graph.weight(name, 1, group)?;
     graph.push(
         Op::RmsNorm {
-            weight,
+            weight: Some(weight),
             epsilon: 1e-6,
             group,
         },
@@ -181,6 +185,8 @@ fn rope(graph: &mut GraphBuilder, shape: &LayerShape, x: ValueId) -> Result<Valu
         head_dim: shape.head_dim,
         inverse_frequencies: exponents.map(|exponent| 10_000_f32.powf(-exponent)).collect(),
         pairing: shape.pairing,
+        scale: 1.0,
+        start: 0,
     };
     graph.push(op, &[x])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mains_contract::{
-    BlockId, Driver, DriverError, Graph, LoadedModel, OutputName, SequenceSpan, Step, StepLimits,
+    BlockId, Driver, DriverError, Graph, LoadedModel, OutputName, SequenceSpan, SlotId, Step, StepLimits,
 };
 
 use super::Weights;
@@ -87,6 +87,7 @@ impl Runner {
                 first_row: u32::try_from(tokens.len()).expect("few rows"),
                 rows,
                 blocks: &self.tables[chunk.sequence],
+                slot: SlotId(0),
             });
             tokens.extend(&chunk.tokens);
             positions.extend(chunk.position..chunk.position + rows);
@@ -97,6 +98,7 @@ impl Runner {
             positions: &positions,
             sequences: &sequences,
             output_rows: &output_rows,
+            inputs: &[],
         };
         let mut logits = vec![f32::NAN; tokens.len() * self.vocabulary];
         self.model.run(&step, &mut logits)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use mains_contract::{DriverError, Footprint, StepLimits, WeightData, WeightSource};
+use mains_contract::{DriverError, Footprint, Graph, StepLimits, WeightData, WeightSource};
 use mains_engine::models::{Cast, Model, ModelOptions, Weights};
 use mains_engine::{Engine, EngineConfig};
 use mains_types::{Plan, Segment};
@@ -38,7 +38,7 @@ pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Re
     let segment = only_segment(plan, model.info.layers)?;
     let driver = drivers::open(&segment.driver, drivers::threads(threads))?;
     drivers::check(&*driver, &model.graph, &model.formats())?;
-    let limits = limits(plan);
+    let limits = limits(plan, &model.graph);
     let source = Beating {
         weights: &model.weights,
         beat,
@@ -71,13 +71,19 @@ fn only_segment(plan: &Plan, layers: u32) -> Result<&Segment> {
     }
 }
 
-fn limits(plan: &Plan) -> StepLimits {
+fn limits(plan: &Plan, graph: &Graph) -> StepLimits {
     StepLimits {
         rows: plan.step_rows as usize,
         output_rows: plan.parallel as usize,
         context: plan.context as usize,
         blocks: plan.blocks as usize,
         block_tokens: plan.block_tokens as usize,
+        // Without state of that kind slots take no bytes, and sequences may share what a slot would keep apart.
+        slots: if graph.has_sequence_state() {
+            plan.parallel as usize
+        } else {
+            0
+        },
     }
 }
 
