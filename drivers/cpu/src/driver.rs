@@ -152,7 +152,7 @@ fn refusal(graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Option<String
                 )
             })
         }
-        Op::RmsNorm { weight: None, .. } => Some("no gain".to_owned()),
+        Op::RmsNorm { weight, .. } => weight.is_none().then(|| "no gain".to_owned()),
         Op::Rope { scale, start, .. } => {
             (*scale != 1.0 || *start != 0).then(|| "a rotation with a factor or a start".to_owned())
         }
