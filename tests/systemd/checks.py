@@ -137,7 +137,7 @@ def a_broken_reload_changes_nothing():
         before = main_pid()
         run("systemctl", "reload", "mainsd.service", check=False)
         assert asked() == "17 + 25 = 42" and main_pid() == before
-        assert "queue_limit" in run("journalctl", "-u", "mainsd.service", "--no-pager", "-n", "50")
+        until("the journal tells why", lambda: "queue_limit" in run("journalctl", "-u", "mainsd.service", "--no-pager", "-n", "50"))
         assert subprocess.run(["mains", "check-config", CONFIG], capture_output=True).returncode == 1
     finally:
         open(CONFIG, "w").write(whole)
@@ -173,7 +173,8 @@ def watchdog():
 
 def a_crash_restarts():
     before = restarts()
-    os.kill(main_pid(), signal.SIGSEGV)
+    # Not SIGSEGV: the runtime takes the first one for a fault of its own and waits for it to come again.
+    os.kill(main_pid(), signal.SIGABRT)
     until("the daemon is back", lambda: restarts() > before and active("mainsd.service"))
     assert asked() == "17 + 25 = 42"
 
@@ -197,19 +198,21 @@ def a_stop_drains():
 
 def walls(role):
     """Runs the worker's own attempts under the template's very properties."""
+    with open("/dev/fuse"):
+        pass  # Without the unit's walls it opens: the attempt shows something.
     folder = f"/run/systemd/system/mains-worker-{role}@walls.service.d"
     os.makedirs(folder, exist_ok=True)
     ledger = glob.glob("/var/lib/mains/**/ledger*.sqlite", recursive=True)[0]
     with open(f"{folder}/walls.conf", "w") as file:
         file.write(f"[Service]\nExecStart=\nExecStart=/usr/bin/mains-worker walls-test {role} --unreadable {ledger} "
-                   f"--unwritable /var/lib/mains/models --device /dev/loop-control --device /dev/full --signal {main_pid()}\n")
+                   f"--unwritable /var/lib/mains/models --device /dev/fuse --signal {main_pid()}\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "start", f"mains-worker-{role}@walls.service", check=False)
     until("the attempts end", lambda: show(f"mains-worker-{role}@walls.service", "ActiveState") in ("inactive", "failed"))
     said = run("journalctl", "-u", f"mains-worker-{role}@walls.service", "--no-pager", "-o", "cat")
     lines = [line for line in said.splitlines() if re.match("wall |denied |ALLOWED ", line)]
     assert sum(line.startswith("denied ") for line in lines) >= 9, said
-    assert all(line.startswith("denied ") for line in lines), said
+    assert all(line.startswith("denied ") or line.endswith(": stands") for line in lines), said
 
 
 def upgrade():

@@ -40,7 +40,7 @@ check() { # release
   cp tests/systemd/checks.service "$run/root/etc/systemd/system/"
   mkdir -p "$run/root/etc/systemd/system/multi-user.target.wants"
   ln -s ../checks.service "$run/root/etc/systemd/system/multi-user.target.wants/"
-  timeout 300 tests/systemd/boot.sh "$run/root" --bind="$run/results:/run/results" </dev/null >"$run/boot.log" 2>&1 || true
+  timeout 300 tests/systemd/boot.sh "$run/root" --bind="$run/results:/run/results" --bind=/dev/fuse </dev/null >"$run/boot.log" 2>&1 || true
   results=$run/results/lines
   printf -- '-- %s\n' "$release"
   cat "$results" 2>/dev/null || true
