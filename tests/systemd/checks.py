@@ -132,8 +132,8 @@ def administration_is_for_administrators():
 def a_broken_reload_changes_nothing():
     whole = open(CONFIG).read()
     try:
-        with open(CONFIG, "a") as file:
-            file.write("\n[daemon]\nqueue_limit = \"many\"\n")
+        with open(CONFIG, "w") as file:
+            file.write(whole.replace("[daemon]\n", "[daemon]\nqueue_limit = \"many\"\n", 1))
         before = main_pid()
         run("systemctl", "reload", "mainsd.service", check=False)
         assert asked() == "17 + 25 = 42" and main_pid() == before
