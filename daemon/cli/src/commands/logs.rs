@@ -7,6 +7,7 @@ use std::process::Command;
 
 use http_body_util::BodyExt;
 use hyper::Method;
+use mains_wire::http::LogLine;
 
 use crate::args::LogsArgs;
 use crate::client::{Client, ClientError};
@@ -89,20 +90,15 @@ impl Lines {
     }
 }
 
-/// A line for people: time, level, message, then the other fields.
+/// A line for people: time, level, message, then the values.
 fn readable(line: &str) -> String {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(line) else {
+    let Ok(line) = serde_json::from_str::<LogLine>(line) else {
         return line.to_owned();
     };
-    let text = |key: &str| fields.get(key).and_then(|value| value.as_str()).unwrap_or("");
-    let mut readable = format!("{} {:5} {}", text("time"), text("level"), text("message"));
-    for (key, value) in &fields {
-        if !matches!(key.as_str(), "time" | "level" | "message" | "target") {
-            readable.push_str(&format!(
-                " {key}={}",
-                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-            ));
-        }
+    let mut readable = format!("{} {:5} {}", line.time, line.level, line.message);
+    for (key, value) in &line.fields {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        readable.push_str(&format!(" {key}={value}"));
     }
     readable
 }
@@ -122,8 +118,7 @@ mod tests {
 
     #[test]
     fn people_see_time_level_message_and_fields() {
-        let line =
-            r#"{"time":"2026-11-24T08:00:00Z","level":"INFO","message":"loaded","model":"pilot","ms":12}"#;
+        let line = r#"{"time":"2026-11-24T08:00:00Z","level":"INFO","target":"x","message":"loaded","fields":{"model":"pilot","ms":12}}"#;
         assert_eq!(
             readable(line),
             "2026-11-24T08:00:00Z INFO  loaded model=pilot ms=12"

@@ -18,8 +18,13 @@ pub(crate) async fn run(sockets: &Sockets, args: &UsageArgs) -> anyhow::Result<E
     let since = ("since", args.since.clone());
     if args.requests {
         let limit = ("limit", Some(MAX_ROWS.to_string()));
-        let rows: Vec<RequestRow> = client.get(&super::with_query("/v1/requests", [since, limit])).await?;
-        anyhow::ensure!(rows.len() < MAX_ROWS, "there are {MAX_ROWS} requests or more: narrow them by --since");
+        let rows: Vec<RequestRow> = client
+            .get(&super::with_query("/v1/requests", [since, limit]))
+            .await?;
+        anyhow::ensure!(
+            rows.len() < MAX_ROWS,
+            "there are {MAX_ROWS} requests or more: narrow them by --since"
+        );
         print_rows(args, &rows)?;
     } else {
         let by = match args.by {
