@@ -41,6 +41,7 @@ impl GraphBuilder {
             }
             Op::Attention { .. } => self.attention_width(op, &widths),
             Op::Route { .. } | Op::ExpertLinear { .. } | Op::CombineExperts { .. } => {
+                self.check_route(op, inputs)?;
                 self.expert_width(op, &widths)
             }
             Op::ShortConvolution { .. } | Op::GatedDelta { .. } => self.recurrent_width(op, &widths),
@@ -192,6 +193,29 @@ impl GraphBuilder {
     fn is_written(&self, state: StateId) -> bool {
         let writes = |op: &Op, inputs: usize| op.state() == Some(state) && inputs > 1;
         self.nodes.iter().any(|node| writes(&node.op, node.inputs.len()))
+    }
+
+    /// Ids of experts come from a route over as many of them: a driver may index by them.
+    fn check_route(&self, op: &Op, inputs: &[ValueId]) -> Result<(), GraphError> {
+        let (wanted, among) = match op {
+            Op::ExpertLinear { experts, used, .. } => (*used, Some(*experts)),
+            Op::CombineExperts { used } => (*used, None),
+            _ => return Ok(()),
+        };
+        match &self.node(inputs[1]).op {
+            Op::Route { experts, used, .. }
+                if *used == wanted && among.is_none_or(|among| among == *experts) =>
+            {
+                Ok(())
+            }
+            other => {
+                let reason = format!(
+                    "its second input is {}, not a route over its experts",
+                    other.name()
+                );
+                Err(invalid(op.name(), reason))
+            }
+        }
     }
 
     fn expert_width(&self, op: &Op, widths: &[usize]) -> Result<usize, GraphError> {

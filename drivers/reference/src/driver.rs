@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use mains_contract::{
-    Activation, BlockFormat, Bytes, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel,
-    Node, Op, OutputName, StateSpec, StepLimits, Unsupported, WeightSource,
+    BlockFormat, Bytes, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node,
+    StateSpec, StepLimits, Unsupported, WeightSource,
 };
 
-use crate::model::ReferenceModel;
+use crate::model::{ReferenceModel, router_scratch};
 
 /// Bytes of a value or weight.
 const F32_BYTES: u64 = 4;
-/// Bytes of an attention score.
+/// Bytes of a score of attention or of a router.
 const F64_BYTES: u64 = 8;
 /// The driver's name.
 pub(crate) const NAME: &str = "reference";
@@ -72,8 +72,10 @@ impl Driver for ReferenceDriver {
         FootprintModel {
             weights: Bytes(numbers).times(F32_BYTES),
             state_per_token: graph.states().iter().map(StateSpec::bytes_per_token).sum(),
+            state_per_sequence: graph.states().iter().map(StateSpec::bytes_per_sequence).sum(),
             activations_per_row: Bytes(width(false)).times(F32_BYTES),
             activations_per_output_row: Bytes(width(true)).times(F32_BYTES),
+            scratch: Bytes(F64_BYTES).times(router_scratch(graph) as u64),
             scratch_per_context_token: Bytes(F64_BYTES),
             ..FootprintModel::default()
         }
@@ -88,17 +90,14 @@ impl Driver for ReferenceDriver {
         for node in graph.nodes() {
             self.supports(&graph, node, &[])?;
         }
-        let Some(logits) = graph
-            .output(OutputName::Logits)
-            .filter(|value| graph.node(*value).selected)
-        else {
+        if graph.outputs().is_empty() {
             return Err(DriverError::Unsupported(Unsupported {
                 driver: NAME,
                 op: "output",
-                reason: "the graph gives no logits of selected rows".to_owned(),
+                reason: "the graph gives nothing out".to_owned(),
             }));
-        };
-        Ok(Box::new(ReferenceModel::load(graph, logits, weights, limits)?))
+        }
+        Ok(Box::new(ReferenceModel::load(graph, weights, limits)?))
     }
 }
 
@@ -107,28 +106,11 @@ fn refusal(graph: &Graph, node: &Node) -> Option<String> {
     if node.width == 0 {
         return Some("rows of no numbers".to_owned());
     }
-    let Op::Attention { state, .. } = &node.op else {
-        return match &node.op {
-            Op::Embed { .. }
-            | Op::Linear { .. }
-            | Op::RmsNorm { weight: Some(_), .. }
-            | Op::Rope { .. }
-            | Op::Gated {
-                activation: Activation::Silu,
-            }
-            | Op::Add
-            | Op::SelectRows => None,
-            _ => Some("there is no kernel for it".to_owned()),
-        };
+    let format = match &graph.states()[node.op.state()?.0 as usize] {
+        StateSpec::PerToken { format, .. } => *format,
+        // The graph has checked that it is F32.
+        StateSpec::PerSequence { .. } => return None,
     };
-    let StateSpec::PerToken { format, .. } = &graph.states()[state.0 as usize] else {
-        return Some("a state of sequences".to_owned());
-    };
-    if node.inputs.len() != 3 {
-        Some("state that is shared with another layer".to_owned())
-    } else if !matches!(format, BlockFormat::F32 | BlockFormat::F16) {
-        Some(format!("state in {format}, it takes F32 and F16"))
-    } else {
-        None
-    }
+    (!matches!(format, BlockFormat::F32 | BlockFormat::F16))
+        .then(|| format!("state in {format}, it takes F32 and F16"))
 }

@@ -7,10 +7,12 @@
 //! Invariant: no `unsafe`, no threads, no kernels; nothing here is written for speed that a reader would have to check.
 
 mod allocate;
-mod attention;
 mod driver;
 mod model;
 mod ops;
+mod run;
 mod state;
+mod states;
+mod values;
 
 pub use driver::ReferenceDriver;

@@ -1,195 +1,78 @@
-//! A loaded graph: weights, state and values, run node by node.
+//! A loaded graph: weights, states and values.
 
 use std::sync::Arc;
 
 use mains_blocks::dequantize;
 use mains_contract::{
-    BlockId, Bytes, DriverError, Footprint, Graph, LoadedModel, Node, Op, Step, StepLimits, ValueId,
+    BlockId, Bytes, DriverError, Footprint, Graph, LoadedModel, Op, SequenceState, SlotId, Step, StepLimits,
     WeightDecl, WeightId, WeightSource,
 };
 
 use crate::allocate::allocate;
-use crate::attention::{AttentionShape, attend};
-use crate::ops;
-use crate::state::TokenState;
+use crate::ops::Router;
+use crate::states::States;
+use crate::values::Values;
 
 /// A graph with its weights as float32.
 pub(crate) struct ReferenceModel {
-    graph: Arc<Graph>,
-    logits: ValueId,
+    pub(crate) graph: Arc<Graph>,
     limits: StepLimits,
-    weights: Vec<Vec<f32>>,
-    states: Vec<TokenState>,
-    /// One a node: `rows x width` of its limits.
-    values: Vec<Vec<f32>>,
-    scores: Vec<f64>,
+    pub(crate) weights: Vec<Vec<f32>>,
+    pub(crate) states: States,
+    pub(crate) values: Values,
+    /// Working memory: scores of attention and of routers.
+    pub(crate) scores: Vec<f64>,
+}
+
+/// Numbers of working memory that the choice of experts needs, at most.
+pub(crate) fn router_scratch(graph: &Graph) -> usize {
+    let needs = graph.nodes().iter().map(|node| match &node.op {
+        Op::Route { experts, .. } => Router::scratch(*experts),
+        _ => 0,
+    });
+    needs.max().unwrap_or(0)
 }
 
 impl ReferenceModel {
     /// Reads all weights and allocates for steps under `limits`.
     ///
     /// # Errors
-    /// [`DriverError`] when a weight does not fit or memory runs out.
+    /// [`DriverError`] when a weight does not fit, the limits leave out what the graph needs, or memory runs out.
     pub(crate) fn load(
         graph: Arc<Graph>,
-        logits: ValueId,
         source: &dyn WeightSource,
         limits: &StepLimits,
     ) -> Result<Self, DriverError> {
         if limits.block_tokens == 0 {
-            return Err(DriverError::Limits(
-                "a block of state must have positions".to_owned(),
-            ));
+            let reason = "a block of state must have positions";
+            return Err(DriverError::Limits(reason.to_owned()));
+        }
+        if graph.has_sequence_state() && limits.slots == 0 {
+            let reason = "the model keeps state of sequences and there are no slots for it";
+            return Err(DriverError::Limits(reason.to_owned()));
         }
         let weights: Result<_, _> = graph
             .weights()
             .iter()
             .map(|weight| read_weight(weight, source))
             .collect();
-        let states: Result<_, _> = graph
-            .states()
-            .iter()
-            .map(|spec| TokenState::new(spec, limits))
-            .collect();
-        let values: Result<_, _> = graph
-            .nodes()
-            .iter()
-            .map(|node| {
-                let rows = if node.selected {
-                    limits.output_rows
-                } else {
-                    limits.rows
-                };
-                allocate(rows.saturating_mul(node.width), "values between operations")
-            })
-            .collect();
+        let scores = limits.context.saturating_add(router_scratch(&graph));
         Ok(Self {
             weights: weights?,
-            states: states?,
-            values: values?,
-            scores: allocate(limits.context, "attention scores")?,
+            states: States::new(&graph, limits)?,
+            values: Values::new(&graph, limits)?,
+            scores: allocate(scores, "scores")?,
             limits: *limits,
             graph,
-            logits,
         })
     }
 
-    fn weight(&self, id: WeightId) -> &[f32] {
+    pub(crate) fn weight(&self, id: WeightId) -> &[f32] {
         &self.weights[id.0 as usize]
     }
 
-    fn run_node(&mut self, node: &Node, step: &Step<'_>, out: &mut [f32]) -> Result<(), DriverError> {
-        if let Op::Attention { .. } = &node.op {
-            self.run_attention(node, step, out);
-            return Ok(());
-        }
-        let inputs: Vec<(&[f32], usize)> = node
-            .inputs
-            .iter()
-            .map(|value| {
-                (
-                    self.values[value.0 as usize].as_slice(),
-                    self.graph.node(*value).width,
-                )
-            })
-            .collect();
-        for (row, out) in out.chunks_exact_mut(node.width).enumerate() {
-            let input = |index: usize| {
-                let (values, width) = inputs[index];
-                &values[row * width..][..width]
-            };
-            match &node.op {
-                Op::Embed { table } => {
-                    out.copy_from_slice(embedded(self.weight(*table), step.tokens[row], node.width)?);
-                }
-                Op::Linear { weight, bias } => {
-                    ops::linear(
-                        input(0),
-                        self.weight(*weight),
-                        bias.map(|bias| self.weight(bias)),
-                        out,
-                    );
-                }
-                Op::RmsNorm {
-                    weight: Some(weight),
-                    epsilon,
-                    ..
-                } => {
-                    ops::rms_norm(input(0), self.weight(*weight), *epsilon, out);
-                }
-                Op::Rope {
-                    head_dim,
-                    inverse_frequencies,
-                    pairing,
-                    ..
-                } => {
-                    let position = step.positions[if node.selected {
-                        step.output_rows[row] as usize
-                    } else {
-                        row
-                    }];
-                    ops::rope(input(0), *head_dim, inverse_frequencies, *pairing, position, out);
-                }
-                Op::Gated { activation } => ops::gated(*activation, input(0), input(1), out),
-                Op::Add => ops::add(input(0), input(1), out),
-                Op::SelectRows => {
-                    let (values, width) = inputs[0];
-                    out.copy_from_slice(&values[step.output_rows[row] as usize * width..][..width]);
-                }
-                other => unreachable!("{} is refused before a load", other.name()),
-            }
-        }
-        Ok(())
-    }
-
-    fn run_attention(&mut self, node: &Node, step: &Step<'_>, out: &mut [f32]) {
-        let Op::Attention {
-            state,
-            heads,
-            kv_heads,
-            head_dim,
-            value_dim,
-            scale,
-            window,
-            ..
-        } = &node.op
-        else {
-            return;
-        };
-        let shape = AttentionShape {
-            heads: *heads,
-            kv_heads: *kv_heads,
-            head_dim: *head_dim,
-            value_dim: *value_dim,
-            scale: *scale,
-            window: *window,
-        };
-        let row_of = |input: usize, row: usize| {
-            let value = node.inputs[input];
-            let width = self.graph.node(value).width;
-            &self.values[value.0 as usize][row * width..][..width]
-        };
-        let state = &mut self.states[state.0 as usize];
-        for span in step.sequences {
-            let rows = span.first_row as usize..(span.first_row + span.rows) as usize;
-            for row in rows.clone() {
-                let position = step.positions[row] as usize;
-                state.write(span.blocks, position, row_of(1, row), row_of(2, row));
-            }
-            for row in rows {
-                let position = step.positions[row] as usize;
-                let out = &mut out[row * node.width..][..node.width];
-                attend(
-                    &shape,
-                    state,
-                    span.blocks,
-                    position,
-                    row_of(0, row),
-                    &mut self.scores,
-                    out,
-                );
-            }
-        }
+    pub(crate) fn vector(&self, id: Option<WeightId>) -> Option<&[f32]> {
+        id.map(|id| self.weight(id))
     }
 }
 
@@ -198,21 +81,21 @@ impl LoadedModel for ReferenceModel {
         let bytes = |values: &[f32]| Bytes::from(size_of_val(values));
         Footprint {
             weights: self.weights.iter().map(|weight| bytes(weight)).sum(),
-            state: self.states.iter().map(TokenState::bytes).sum(),
-            activations: self.values.iter().map(|values| bytes(values)).sum(),
+            state: self.states.bytes(),
+            activations: self.values.bytes(),
             scratch: Bytes::from(size_of_val(self.scores.as_slice())),
         }
     }
 
-    fn run(&mut self, step: &Step<'_>, logits: &mut [f32]) -> Result<(), DriverError> {
+    fn run(&mut self, step: &Step<'_>, out: &mut [f32]) -> Result<(), DriverError> {
         step.check(&self.limits)?;
-        step.check_for(&self.graph)?;
         let graph = Arc::clone(&self.graph);
-        let wanted = step.output_rows.len() * graph.node(self.logits).width;
-        if logits.len() != wanted {
+        step.check_for(&graph)?;
+        let wanted = graph.output_ranges(step).last().map_or(0, |(_, range)| range.end);
+        if out.len() != wanted {
+            let found = out.len();
             return Err(DriverError::Limits(format!(
-                "room for {} logits, the step gives {wanted}",
-                logits.len()
+                "room for {found} numbers of output, the step gives {wanted}"
             )));
         }
         for (index, node) in graph.nodes().iter().enumerate() {
@@ -221,59 +104,32 @@ impl LoadedModel for ReferenceModel {
             } else {
                 step.tokens.len()
             };
-            // Taken out while it is written, so that the node's inputs can be read from the same list.
-            let mut out = std::mem::take(&mut self.values[index]);
-            let done = self.run_node(node, step, &mut out[..rows * node.width]);
-            self.values[index] = out;
-            done?;
+            let mut numbers = self.values.take(index);
+            self.run_node(node, step, &mut numbers[..rows * node.width]);
+            self.values.put_back(index, numbers);
         }
-        logits.copy_from_slice(&self.values[self.logits.0 as usize][..wanted]);
+        for ((_, range), (_, value)) in graph.output_ranges(step).zip(graph.outputs()) {
+            let count = range.len();
+            out[range].copy_from_slice(self.values.first(*value, count));
+        }
         Ok(())
     }
 
     fn copy_blocks(&mut self, pairs: &[(BlockId, BlockId)]) -> Result<(), DriverError> {
-        let ids = pairs.iter().flat_map(|(from, to)| [from, to]);
-        if let Some(beyond) = ids
-            .into_iter()
-            .find(|block| block.0 as usize >= self.limits.blocks)
-        {
-            return Err(DriverError::Limits(format!(
-                "block {}, there are {}",
-                beyond.0, self.limits.blocks
-            )));
-        }
-        for (from, to) in pairs {
-            for state in &mut self.states {
-                state.copy_block(*from, *to);
-            }
-        }
-        Ok(())
+        self.states.copy_blocks(pairs)
     }
 
-    fn copy_slots(
-        &mut self,
-        _pairs: &[(mains_contract::SlotId, mains_contract::SlotId)],
-    ) -> Result<(), DriverError> {
-        Ok(())
+    fn copy_slots(&mut self, pairs: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
+        self.states.copy_slots(pairs)
     }
 
-    fn snapshot(&mut self, _: &mains_contract::SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
-        Err(DriverError::Device("no snapshots".to_owned()))
+    fn snapshot(&mut self, state: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        self.states.snapshot(state)
     }
 
-    fn restore(&mut self, _: &[u8], _: &mains_contract::SequenceState<'_>) -> Result<(), DriverError> {
-        Err(DriverError::Device("no snapshots".to_owned()))
+    fn restore(&mut self, snapshot: &[u8], state: &SequenceState<'_>) -> Result<(), DriverError> {
+        self.states.restore(snapshot, state)
     }
-}
-
-fn embedded(table: &[f32], token: u32, width: usize) -> Result<&[f32], DriverError> {
-    let start = (token as usize).saturating_mul(width);
-    table.get(start..start.saturating_add(width)).ok_or_else(|| {
-        DriverError::Limits(format!(
-            "token {token}, the table has {}",
-            table.len() / width.max(1)
-        ))
-    })
 }
 
 fn read_weight(declared: &WeightDecl, source: &dyn WeightSource) -> Result<Vec<f32>, DriverError> {

@@ -1,5 +1,7 @@
 //! Keys and values of earlier tokens, in blocks, stored in the cache's own format.
 
+use std::ops::Range;
+
 use half::f16;
 use mains_contract::{BlockFormat, BlockId, Bytes, DriverError, StateSpec, StepLimits};
 
@@ -24,27 +26,26 @@ enum Store {
 }
 
 impl TokenState {
-    /// Zeroed storage for all blocks of `limits`.
+    /// Zeroed storage for all blocks of `limits`; of none when another state has it.
     ///
     /// # Errors
     /// [`DriverError::OutOfMemory`].
     pub(crate) fn new(spec: &StateSpec, limits: &StepLimits) -> Result<Self, DriverError> {
-        let StateSpec::PerToken {
-            key_width,
-            value_width,
-            format,
-            ..
-        } = spec
-        else {
-            return Err(DriverError::Device(
-                "state of a sequence was not refused".to_owned(),
-            ));
+        let (key_width, value_width, format) = match spec {
+            StateSpec::PerToken {
+                key_width,
+                value_width,
+                format,
+                shared_with: None,
+                ..
+            } => (*key_width, *value_width, *format),
+            StateSpec::PerToken { format, .. } | StateSpec::PerSequence { format, .. } => (0, 0, *format),
         };
         let tokens = limits.blocks.saturating_mul(limits.block_tokens);
         Ok(Self {
             block_tokens: limits.block_tokens,
-            keys: Rows::new(*key_width, *format, tokens)?,
-            values: Rows::new(*value_width, *format, tokens)?,
+            keys: Rows::new(key_width, format, tokens)?,
+            values: Rows::new(value_width, format, tokens)?,
         })
     }
 
@@ -53,10 +54,15 @@ impl TokenState {
         self.keys.bytes() + self.values.bytes()
     }
 
-    /// Stores the key and the value of `position`, rounded to the cache's format.
-    pub(crate) fn write(&mut self, blocks: &[BlockId], position: usize, key: &[f32], value: &[f32]) {
+    /// Stores the key of `position`, rounded to the cache's format.
+    pub(crate) fn write_keys(&mut self, blocks: &[BlockId], position: usize, key: &[f32]) {
         let row = self.row(blocks, position);
         self.keys.write(row, key);
+    }
+
+    /// Stores the value of `position`, rounded to the cache's format.
+    pub(crate) fn write_values(&mut self, blocks: &[BlockId], position: usize, value: &[f32]) {
+        let row = self.row(blocks, position);
         self.values.write(row, value);
     }
 
@@ -72,13 +78,35 @@ impl TokenState {
 
     /// Copies all rows of block `from` to block `to`.
     pub(crate) fn copy_block(&mut self, from: BlockId, to: BlockId) {
+        let (from, to) = (self.rows_of(from), self.rows_of(to));
         for rows in [&mut self.keys, &mut self.values] {
-            rows.copy(
-                from.0 as usize * self.block_tokens,
-                to.0 as usize * self.block_tokens,
-                self.block_tokens,
-            );
+            rows.copy(from.clone(), to.start);
         }
+    }
+
+    /// Bytes of a block.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.block_tokens * (self.keys.row_bytes() + self.values.row_bytes())
+    }
+
+    /// Appends the bytes of `block`.
+    pub(crate) fn save_block(&self, block: BlockId, to: &mut Vec<u8>) {
+        let rows = self.rows_of(block);
+        self.keys.save(rows.clone(), to);
+        self.values.save(rows, to);
+    }
+
+    /// Fills `block` from [`TokenState::block_bytes`] bytes.
+    pub(crate) fn load_block(&mut self, block: BlockId, from: &[u8]) {
+        let rows = self.rows_of(block);
+        let (keys, values) = from.split_at(self.block_tokens * self.keys.row_bytes());
+        self.keys.load(rows.clone(), keys);
+        self.values.load(rows, values);
+    }
+
+    fn rows_of(&self, block: BlockId) -> Range<usize> {
+        let first = block.0 as usize * self.block_tokens;
+        first..first + self.block_tokens
     }
 
     fn row(&self, blocks: &[BlockId], position: usize) -> usize {
@@ -103,8 +131,20 @@ impl Rows {
         })
     }
 
+    fn row_bytes(&self) -> usize {
+        self.width
+            * match &self.store {
+                Store::F32(_) => size_of::<f32>(),
+                Store::F16(_) => size_of::<f16>(),
+            }
+    }
+
+    fn numbers(&self, rows: Range<usize>) -> Range<usize> {
+        rows.start * self.width..rows.end * self.width
+    }
+
     fn write(&mut self, row: usize, numbers: &[f32]) {
-        let range = row * self.width..(row + 1) * self.width;
+        let range = self.numbers(row..row + 1);
         match &mut self.store {
             Store::F32(stored) => stored[range].copy_from_slice(numbers),
             Store::F16(stored) => {
@@ -122,12 +162,35 @@ impl Rows {
         }
     }
 
-    fn copy(&mut self, from: usize, to: usize, rows: usize) {
-        let source = from * self.width..(from + rows) * self.width;
-        let target = to * self.width;
+    fn copy(&mut self, from: Range<usize>, to: usize) {
+        let (source, target) = (self.numbers(from), to * self.width);
         match &mut self.store {
             Store::F32(stored) => stored.copy_within(source, target),
             Store::F16(stored) => stored.copy_within(source, target),
+        }
+    }
+
+    fn save(&self, rows: Range<usize>, to: &mut Vec<u8>) {
+        let range = self.numbers(rows);
+        match &self.store {
+            Store::F32(stored) => to.extend(stored[range].iter().flat_map(|number| number.to_le_bytes())),
+            Store::F16(stored) => to.extend(stored[range].iter().flat_map(|number| number.to_le_bytes())),
+        }
+    }
+
+    fn load(&mut self, rows: Range<usize>, from: &[u8]) {
+        let range = self.numbers(rows);
+        match &mut self.store {
+            Store::F32(stored) => {
+                for (number, bytes) in stored[range].iter_mut().zip(from.as_chunks().0) {
+                    *number = f32::from_le_bytes(*bytes);
+                }
+            }
+            Store::F16(stored) => {
+                for (number, bytes) in stored[range].iter_mut().zip(from.as_chunks().0) {
+                    *number = f16::from_le_bytes(*bytes);
+                }
+            }
         }
     }
 }
