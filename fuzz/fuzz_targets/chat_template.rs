@@ -16,7 +16,7 @@ static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let messages = serde_json::json!([{"role": "user", "content": text}, {"role": "assistant", "content": "b"}]).to_string();
     let now = "2026-11-24T12:00:00+00:00[UTC]".parse().expect("a valid time");
-    let input = ChatInput { messages: &messages, tools: None, variables: None, add_generation_prompt: true, now: &now };
+    let input = ChatInput { messages: &messages, tools: None, variables: None, add_generation_prompt: true, continue_final_message: false, now: &now };
     if let Ok(template) = ChatTemplate::new(text, Some("<|endoftext|>"), None, &TOKENIZER) {
         if let Ok(rendered) = template.render(&input) {
             let _ = TOKENIZER.encode_rendered(&rendered);

@@ -27,6 +27,7 @@ fn ids(template: &ChatTemplate, tokenizer: &Tokenizer, row: &Value) -> Result<(S
         tools: json("tools").as_deref(),
         variables: json("variables").as_deref(),
         add_generation_prompt: row["add_generation_prompt"] == true,
+        continue_final_message: row["continue_final_message"] == true,
         now: &now(),
     })?;
     Ok((

@@ -56,6 +56,17 @@ fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary> {
         None => Ok(Vec::new()),
     };
     let tokens = strings("tokenizer.ggml.tokens")?;
+    let scores = match metadata.get("tokenizer.ggml.scores") {
+        Some(Value::Array(Array::F32(scores))) => scores.clone(),
+        Some(_) => anyhow::bail!("tokenizer.ggml.scores is no array of float32"),
+        None => Vec::new(),
+    };
+    let precompiled_charsmap = match metadata.get("tokenizer.ggml.precompiled_charsmap") {
+        Some(Value::Array(Array::U8(bytes))) => bytes.clone(),
+        Some(Value::Array(Array::I8(bytes))) => bytes.iter().map(|byte| byte.cast_unsigned()).collect(),
+        Some(_) => anyhow::bail!("tokenizer.ggml.precompiled_charsmap is no array of bytes"),
+        None => Vec::new(),
+    };
     let kinds = match metadata.get("tokenizer.ggml.token_type") {
         Some(Value::Array(Array::I32(kinds))) => kinds.clone(),
         Some(_) => anyhow::bail!("tokenizer.ggml.token_type is no array of int32"),
@@ -67,15 +78,25 @@ fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary> {
         .into_iter()
         .map(|kind| GgufTokenKind::try_from(i64::from(kind)))
         .collect();
+    let bos: Option<u32> = metadata.find("tokenizer.ggml.bos_token_id")?;
     Ok(GgufVocabulary {
         model: metadata.require::<&str>("tokenizer.ggml.model")?.to_owned(),
         pre: metadata.find::<&str>("tokenizer.ggml.pre")?.map(str::to_owned),
         tokens,
         token_types: kinds?,
+        scores,
         merges: strings("tokenizer.ggml.merges")?,
-        bos: metadata.find("tokenizer.ggml.bos_token_id")?,
+        // Encoders call the same token a class.
+        bos: bos.or(metadata.find("tokenizer.ggml.cls_token_id")?),
         eos: metadata.find("tokenizer.ggml.eos_token_id")?,
         add_bos: metadata.find("tokenizer.ggml.add_bos_token")?,
         add_eos: metadata.find("tokenizer.ggml.add_eos_token")?,
+        unknown: metadata.find("tokenizer.ggml.unknown_token_id")?,
+        separator: metadata.find("tokenizer.ggml.seperator_token_id")?,
+        add_space_prefix: metadata.find("tokenizer.ggml.add_space_prefix")?,
+        remove_extra_whitespaces: metadata.find("tokenizer.ggml.remove_extra_whitespaces")?,
+        precompiled_charsmap,
+        lowercase: metadata.find("tokenizer.ggml.normalizer.lowercase")?,
+        strip_accents: metadata.find("tokenizer.ggml.normalizer.strip_accents")?,
     })
 }

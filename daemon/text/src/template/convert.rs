@@ -3,7 +3,7 @@
 use minijinja::Value;
 use serde_json::Value as Json;
 
-use super::{ChatInput, RESERVED};
+use super::{ChatInput, RESERVED, continuation};
 use crate::TextError;
 
 /// The JSON of one conversation.
@@ -11,6 +11,8 @@ pub(super) struct Parsed {
     messages: Json,
     tools: Option<Json>,
     variables: serde_json::Map<String, Json>,
+    /// The text of the last message, when the model is to go on with it.
+    unfinished: Option<String>,
 }
 
 impl Parsed {
@@ -34,6 +36,16 @@ impl Parsed {
             .flatten()
             .filter_map(Json::as_object_mut)
             .for_each(normalize);
+        if input.continue_final_message && input.add_generation_prompt {
+            return Err(TextError::BadInput {
+                what: "add_generation_prompt",
+                expected: "false when the last message is gone on with",
+            });
+        }
+        let unfinished = input
+            .continue_final_message
+            .then(|| continuation::tag(&mut messages))
+            .transpose()?;
         let tools = input
             .tools
             .map(|text| parse("tools", "a JSON array of objects", text, &objects))
@@ -52,7 +64,13 @@ impl Parsed {
             messages,
             tools,
             variables,
+            unfinished,
         })
+    }
+
+    /// The text of the last message, when the model is to go on with it.
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        self.unfinished.as_deref()
     }
 
     /// The variables, each string through `string`. Absent tools and documents are none, as in transformers.

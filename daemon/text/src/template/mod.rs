@@ -1,6 +1,7 @@
 //! Chat templates as Hugging Face's `apply_chat_template` runs them (transformers, `utils/chat_template_utils.py`), on
 //! minijinja.
 
+mod continuation;
 mod convert;
 mod errors;
 mod python;
@@ -55,6 +56,8 @@ pub struct ChatInput<'a> {
     pub variables: Option<&'a str>,
     /// Whether to end with the beginning of an answer.
     pub add_generation_prompt: bool,
+    /// Whether to end within the last message, for the model to go on with it. Not together with `add_generation_prompt`.
+    pub continue_final_message: bool,
     /// The time that `strftime_now` tells.
     pub now: &'a ZonedDateTime,
 }
@@ -109,12 +112,19 @@ impl ChatTemplate {
             changed |= marked != text;
             marked
         });
-        let marked = self.run(marking, input);
+        let run = |context| {
+            let text = self.run(context, input)?;
+            match parsed.unfinished() {
+                Some(message) => continuation::cut(text, message),
+                None => Ok(text),
+            }
+        };
+        let marked = run(marking);
         if !changed {
             return Ok(Rendered { marked: marked? });
         }
         // Marks are not to change what a template does. Where they would have, there is no telling who wrote what.
-        let plain = self.run(parsed.context(&mut |text: &str| text.to_owned()), input)?;
+        let plain = run(parsed.context(&mut |text: &str| text.to_owned()))?;
         match marked {
             Ok(marked) if marks::unmark(&marked) == plain => Ok(Rendered { marked }),
             _ => Err(TextError::ControlText),

@@ -36,6 +36,7 @@ fn render_with(source: &str, messages: &str, variables: Option<&str>) -> Result<
         tools: None,
         variables,
         add_generation_prompt: true,
+        continue_final_message: false,
         now: &now,
     })
 }
@@ -211,4 +212,45 @@ fn what_depends_on_a_control_text_in_ways_that_cannot_be_followed_is_refused() {
     let source = "{% if messages[0].content == '<x>' %}yes{% endif %}<|end|>";
     assert_eq!(controls_of(source, "<x>"), Err(TextError::ControlText));
     assert_eq!(controls_of(source, "<y>").unwrap(), [256]);
+}
+
+fn continued(source: &str, messages: &str, add_generation_prompt: bool) -> Result<String, TextError> {
+    let now: ZonedDateTime = "2026-11-04T09:05:00+00:00[UTC]".parse().unwrap();
+    let template = ChatTemplate::new(source, None, None, &tokenizer(&["<|end|>"]))?;
+    let rendered = template.render(&ChatInput {
+        messages,
+        tools: None,
+        variables: None,
+        add_generation_prompt,
+        continue_final_message: true,
+        now: &now,
+    });
+    rendered.map(|rendered| rendered.text().into_owned())
+}
+
+#[test]
+fn a_last_message_that_goes_on_is_written_in_full_or_refused() {
+    let plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}<|end|>{% endfor %}";
+    let text = |content: &str| serde_json::json!([{"role": "a", "content": content}]).to_string();
+    assert_eq!(
+        continued(plain, &text("x <|end|>"), false).unwrap(),
+        "a: x <|end|>"
+    );
+    assert_eq!(continued(plain, &text(""), false).unwrap(), "a: ");
+    let upper = continued("{{ messages[0].content | upper }}", &text("x"), false);
+    let empty = continued(plain, r#"[{"role": "a"}]"#, false);
+    let image = continued(plain, r#"[{"role": "a", "content": [{"type": "image"}]}]"#, false);
+    let both = continued(plain, &text("x"), true);
+    for (result, word) in [
+        (upper, "in full"),
+        (empty, "have text"),
+        (image, "have text"),
+        (both, "add_generation_prompt"),
+    ] {
+        let error = result.unwrap_err();
+        assert!(
+            error.is_invalid_request() && error.to_string().contains(word),
+            "{error}"
+        );
+    }
 }

@@ -3,25 +3,23 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, TokenizerImpl};
 
-use super::table::{TokenTable, spelled_bytes, utf8_alphabet};
+use super::model::{ModelParts, SharedModel};
+use super::spelling::Spelling;
+use super::table::TokenTable;
 use super::{MAX_ADDED_TOKEN_BYTES, MAX_VOCABULARY, TextEncoder, Tokenizer};
 use crate::TextError;
 use crate::controls::{Control, Controls};
 
-/// A byte-level BPE tokenizer as both file formats describe it.
+/// A tokenizer as all file formats describe it.
 pub(super) struct Parts {
-    /// Entries of the merge vocabulary in byte-level spelling, with ids.
-    pub(super) vocabulary: Vec<(String, u32)>,
-    /// Pairs to merge, the first first.
-    pub(super) merges: Vec<(String, String)>,
-    /// Tokens outside the merges, in their plain text.
+    pub(super) model: ModelParts,
+    pub(super) spelling: Spelling,
+    /// Tokens that are matched as a whole, in their plain text.
     pub(super) added: Vec<Control>,
-    pub(super) ignore_merges: bool,
     pub(super) normalizer: Option<NormalizerWrapper>,
-    pub(super) pre_tokenizer: PreTokenizerWrapper,
+    pub(super) pre_tokenizer: Option<PreTokenizerWrapper>,
     /// Ids that a text prompt begins and ends with.
     pub(super) around_text: (Vec<u32>, Vec<u32>),
     /// Ids that exist, spoken for or not.
@@ -30,6 +28,22 @@ pub(super) struct Parts {
 
 pub(super) fn bad(reason: impl Into<String>) -> TextError {
     TextError::BadTokenizer(reason.into())
+}
+
+/// The vocabulary by text.
+///
+/// # Errors
+/// When two tokens have one text.
+pub(super) fn by_text(
+    entries: impl IntoIterator<Item = (String, u32)>,
+) -> Result<HashMap<String, u32>, TextError> {
+    let mut vocabulary = HashMap::new();
+    for (text, id) in entries {
+        if vocabulary.insert(text, id).is_some() {
+            return Err(bad("two tokens have one text"));
+        }
+    }
+    Ok(vocabulary)
 }
 
 impl Parts {
@@ -41,40 +55,48 @@ impl Parts {
                 "it puts the id {id} beside a text, which is no token"
             )));
         }
-        let mut vocabulary = self.vocabulary_by_text()?;
-        let reachable = reachable(&vocabulary, &self.merges)?;
+        let is_special = |token: &&Control| token.special;
+        let special_texts = self
+            .added
+            .iter()
+            .filter(is_special)
+            .map(|token| token.text.as_str());
+        let reachable = self.model.reachable(&self.spelling, &special_texts.collect())?;
+        let specials = self
+            .added
+            .iter()
+            .filter(is_special)
+            .map(|token| token.id)
+            .collect();
         let (mut textual, mut controls) = (Vec::new(), Vec::new());
-        let mut specials = HashSet::new();
-        for token in std::mem::take(&mut self.added) {
-            if token.special {
-                specials.insert(token.id);
-            }
+        for token in self.added {
             match kind(&token, &reachable)? {
                 Kind::Textual => {
-                    vocabulary.entry(token.text.clone()).or_insert(token.id);
+                    self.model.keep(&token.text, token.id)?;
                     textual.push(as_added(&token));
                 }
                 Kind::Control => {
-                    vocabulary.remove(&token.text);
+                    self.model.remove(&token.text, token.id);
                     controls.push(token);
                 }
             }
         }
-        let model = BPE::builder()
-            .vocab_and_merges(Vocab::from_iter(vocabulary), self.merges)
-            .ignore_merges(self.ignore_merges)
-            .build()
-            .map_err(|error| bad(error.to_string()))?;
-        let mut encoder: TextEncoder = TokenizerImpl::new(model);
-        encoder.with_pre_tokenizer(Some(self.pre_tokenizer));
-        encoder
-            .with_normalizer(self.normalizer)
-            .map_err(|error| bad(error.to_string()))?;
-        encoder
-            .add_tokens(textual)
-            .map_err(|error| bad(error.to_string()))?;
+        let model = SharedModel::new(self.model.build()?);
+        let encoder = |pre_tokenizer: Option<PreTokenizerWrapper>| {
+            let refused = |error: tokenizers::Error| bad(error.to_string());
+            let mut encoder: TextEncoder = TokenizerImpl::new(model.clone());
+            encoder.with_pre_tokenizer(pre_tokenizer);
+            encoder
+                .with_normalizer(self.normalizer.clone())
+                .map_err(refused)?;
+            encoder.add_tokens(textual.clone()).map_err(refused)?;
+            Ok::<_, TextError>(encoder)
+        };
         Ok(Tokenizer {
-            encoder,
+            later_encoder: later(self.pre_tokenizer.as_ref())
+                .map(|later| encoder(Some(later)))
+                .transpose()?,
+            encoder: encoder(self.pre_tokenizer)?,
             table,
             controls: Arc::new(Controls::new(controls)?),
             specials,
@@ -105,56 +127,42 @@ impl Parts {
                 .ok_or_else(|| bad("its tokens have more than 4 GiB of text"))
         };
         let mut spelled = HashSet::new();
-        for (text, id) in &self.vocabulary {
-            if !spelled.insert(*id) || added.get(id).is_some_and(|own| own != text) {
+        for (text, id) in self.model.entries() {
+            if !spelled.insert(id) || added.get(&id).is_some_and(|own| *own != text) {
                 return Err(bad(format!("token id {id} has two texts")));
             }
-            set(*id, &spelled_bytes(text))?;
+            set(id, &self.spelling.bytes(text))?;
         }
         for token in &self.added {
-            set(token.id, token.text.as_bytes())?;
+            set(token.id, &self.spelling.added_bytes(&token.text))?;
         }
         table.extend_to(self.ids);
         Ok(table)
     }
-
-    fn vocabulary_by_text(&mut self) -> Result<HashMap<String, u32>, TextError> {
-        let entries = std::mem::take(&mut self.vocabulary);
-        let count = entries.len();
-        let vocabulary: HashMap<String, u32> = entries.into_iter().collect();
-        if vocabulary.len() != count {
-            return Err(bad("two tokens have one text"));
-        }
-        let mut letter = [0; 4];
-        for (character, byte) in utf8_alphabet() {
-            if !vocabulary.contains_key(&*character.encode_utf8(&mut letter)) {
-                return Err(bad(format!(
-                    "it has no token for the byte 0x{byte:02X}, so not every text has ids"
-                )));
-            }
-        }
-        Ok(vocabulary)
-    }
 }
 
-/// Every text that merging can come to: single letters, parts and results of merges.
-fn reachable(
-    vocabulary: &HashMap<String, u32>,
-    merges: &[(String, String)],
-) -> Result<HashSet<String>, TextError> {
-    let mut reachable: HashSet<String> = utf8_alphabet().map(|(letter, _)| letter.to_string()).collect();
-    for (left, right) in merges {
-        let whole = format!("{left}{right}");
-        for text in [left, right, &whole] {
-            if !vocabulary.contains_key(text) {
-                return Err(bad(format!("a merge names `{text}`, which is no token")));
-            }
+/// The pre-tokenizer for text that comes after a control token, where it is another one: Metaspace may put a space before
+/// the first text only.
+fn later(pre_tokenizer: Option<&PreTokenizerWrapper>) -> Option<PreTokenizerWrapper> {
+    use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+    match pre_tokenizer? {
+        PreTokenizerWrapper::Metaspace(metaspace) if metaspace.prepend_scheme == PrependScheme::First => {
+            let mut metaspace = metaspace.clone();
+            metaspace.prepend_scheme = PrependScheme::Never;
+            Some(PreTokenizerWrapper::Metaspace(metaspace))
         }
-        reachable.insert(left.clone());
-        reachable.insert(right.clone());
-        reachable.insert(whole);
+        PreTokenizerWrapper::Sequence(sequence) => {
+            let mut sequence = sequence.clone();
+            let mut changed = false;
+            for step in AsMut::<[PreTokenizerWrapper]>::as_mut(&mut sequence) {
+                if let Some(later) = later(Some(step)) {
+                    (*step, changed) = (later, true);
+                }
+            }
+            changed.then_some(PreTokenizerWrapper::Sequence(sequence))
+        }
+        _ => None,
     }
-    Ok(reachable)
 }
 
 enum Kind {

@@ -1,27 +1,33 @@
-//! Byte-level BPE from `tokenizer.json` or from a GGUF file's vocabulary.
+//! BPE (byte-level, and SentencePiece's with byte fallback), Unigram and WordPiece, from `tokenizer.json` or from a GGUF
+//! file's vocabulary.
 //!
-//! The merges themselves are the crate `tokenizers`'. What is added here: text cannot become a control token, whatever kind of
+//! The algorithms themselves are the crate `tokenizers`'. What is added here: text cannot become a control token, whatever kind of
 //! added token the file makes of it; nothing is guessed; bounds.
 
 mod build;
+mod charsmap;
 mod gguf;
 mod json;
+mod merges;
+mod model;
 mod post;
 mod pre;
+mod spelling;
 mod table;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokenizers::models::bpe::BPE;
 use tokenizers::{
     DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
 };
 
 pub use gguf::{GgufTokenKind, GgufVocabulary};
+pub use pre::pre_name;
 
 use crate::TextError;
 use crate::controls::{Controls, Rendered, Segment};
+use model::SharedModel;
 use table::TokenTable;
 
 /// Bytes of text that are encoded at once: about 250,000 tokens of English. With [`ENCODE_BYTES_PER_BYTE`] it bounds what one
@@ -43,12 +49,14 @@ pub const MAX_VOCABULARY: usize = 1 << 22;
 pub const MAX_ADDED_TOKEN_BYTES: usize = 512;
 
 type TextEncoder =
-    TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+    TokenizerImpl<SharedModel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Text to token ids. Shared freely between threads; encoding changes nothing.
 pub struct Tokenizer {
     /// Knows no control token at all.
     encoder: TextEncoder,
+    /// For text behind a control token, where that is another pipeline.
+    later_encoder: Option<TextEncoder>,
     table: TokenTable,
     controls: Arc<Controls>,
     specials: HashSet<u32>,
@@ -59,13 +67,13 @@ impl Tokenizer {
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors
-    /// [`TextError::Unsupported`] for anything but byte-level BPE, by name; [`TextError::BadTokenizer`] for a file that
+    /// [`TextError::Unsupported`] for kinds that are not known, by name; [`TextError::BadTokenizer`] for a file that
     /// contradicts itself, lacks a byte, or whose control tokens ordinary text can spell.
     pub fn from_json(bytes: &[u8]) -> Result<Self, TextError> {
         json::read(bytes)
     }
 
-    /// Takes the vocabulary of a GGUF file. GGUF names no normalization, so none is done.
+    /// Takes the vocabulary of a GGUF file. GGUF names no normalization for byte-level BPE, so none is done there.
     ///
     /// # Errors
     /// As [`Self::from_json`]; an unknown `tokenizer.ggml.pre` is refused with the list of the known.
@@ -82,24 +90,25 @@ impl Tokenizer {
         check_bounds(text)?;
         let (before, after) = &self.around_text;
         let mut ids = before.clone();
-        self.encode_plain(text, &mut ids)?;
+        encode_plain(&self.encoder, text, &mut ids)?;
         ids.extend_from_slice(after);
         Ok(ids)
     }
 
     /// The ids of a rendered conversation: control tokens where the template wrote them, plain text everywhere else. Nothing is
-    /// put before or after, because templates write their own BOS.
+    /// put before or after, because templates write their own BOS: there are never two.
     ///
     /// # Errors
     /// [`TextError::TooLong`], [`TextError::WhitespaceRun`].
     pub fn encode_rendered(&self, rendered: &Rendered) -> Result<Vec<u32>, TextError> {
         check_bounds(&rendered.text())?;
-        let mut ids = Vec::new();
+        let (mut ids, mut encoder) = (Vec::new(), &self.encoder);
         for segment in self.controls.split(rendered) {
             match segment {
                 Segment::Control(id) => ids.push(id),
-                Segment::Text(text) => self.encode_plain(&text, &mut ids)?,
+                Segment::Text(text) => encode_plain(encoder, &text, &mut ids)?,
             }
+            encoder = self.later_encoder.as_ref().unwrap_or(encoder);
         }
         Ok(ids)
     }
@@ -110,7 +119,8 @@ impl Tokenizer {
         self.table.get(id)
     }
 
-    /// The id of a token by its text: plain for control and other added tokens, byte-level spelling (`Ġthe`) for the rest.
+    /// The id of a token by its text: plain for control and other added tokens, the vocabulary's own spelling (`Ġthe`, `▁the`)
+    /// for the rest.
     #[must_use]
     pub fn token_id(&self, text: &str) -> Option<u32> {
         self.controls.id(text).or_else(|| self.encoder.token_to_id(text))
@@ -137,15 +147,15 @@ impl Tokenizer {
     pub(crate) fn controls(&self) -> &Arc<Controls> {
         &self.controls
     }
+}
 
-    fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
-        if !text.is_empty() {
-            let encoded = self.encoder.encode_fast(text, false);
-            let encoded = encoded.map_err(|error| TextError::BadTokenizer(error.to_string()))?;
-            ids.extend_from_slice(encoded.get_ids());
-        }
-        Ok(())
+fn encode_plain(encoder: &TextEncoder, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
+    if !text.is_empty() {
+        let encoded = encoder.encode_fast(text, false);
+        let encoded = encoded.map_err(|error| TextError::BadTokenizer(error.to_string()))?;
+        ids.extend_from_slice(encoded.get_ids());
     }
+    Ok(())
 }
 
 fn check_bounds(text: &str) -> Result<(), TextError> {

@@ -1,4 +1,5 @@
-//! The fixtures that `fixtures/make.py` makes, and the pilot's tokenizer in both forms.
+//! The fixtures that the scripts in `fixtures` make, and the pilot's tokenizer in both forms.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::path::PathBuf;
 
@@ -67,6 +68,6 @@ pub(crate) fn gguf_vocabulary() -> GgufVocabulary {
         bos: Some(0),
         eos: Some(2),
         add_bos: Some(false),
-        add_eos: None,
+        ..GgufVocabulary::default()
     }
 }

@@ -157,6 +157,7 @@ impl Preparer {
             tools: chat.tools.as_deref(),
             variables: chat.variables.as_deref(),
             add_generation_prompt: true,
+            continue_final_message: false,
             now: &now,
         };
         let error = |error| self.text_error(&error, "messages");

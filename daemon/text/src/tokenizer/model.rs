@@ -1,0 +1,234 @@
+//! The models that turn pieces of text into ids, in a form that control tokens can be taken out of.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokenizers::models::TrainerWrapper;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::unigram::Unigram;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::{Model, ModelWrapper, Token};
+
+use super::build::bad;
+use super::spelling::Spelling;
+use crate::TextError;
+
+/// A model before its control tokens are taken out.
+pub(super) enum ModelParts {
+    /// Byte pair encoding: merges pairs, the first in the list first.
+    Bpe {
+        vocabulary: HashMap<String, u32>,
+        merges: Vec<(String, String)>,
+        /// A piece that is a token as a whole is taken without merging.
+        ignore_merges: bool,
+        /// Whether what has no token becomes the tokens of its bytes; otherwise letters stand for bytes.
+        byte_fallback: bool,
+    },
+    /// The sequence of pieces with the highest sum of scores; a piece's index is its id.
+    Unigram {
+        pieces: Vec<(String, f64)>,
+        /// The id of what has no piece.
+        unknown: usize,
+    },
+    /// The longest entry first.
+    WordPiece {
+        vocabulary: HashMap<String, u32>,
+        /// What begins the entries that continue a word.
+        prefix: String,
+        /// The entry for words that can not be spelled.
+        unknown: String,
+        /// Longer words are unknown, in characters.
+        max_word: usize,
+    },
+}
+
+impl ModelParts {
+    /// Texts and ids, for the table of bytes.
+    pub(super) fn entries(&self) -> Box<dyn Iterator<Item = (&str, u32)> + '_> {
+        match self {
+            Self::Bpe { vocabulary, .. } | Self::WordPiece { vocabulary, .. } => {
+                Box::new(vocabulary.iter().map(|(text, id)| (text.as_str(), *id)))
+            }
+            Self::Unigram { pieces, .. } => {
+                Box::new(pieces.iter().map(|(text, _)| text.as_str()).zip(0_u32..))
+            }
+        }
+    }
+
+    /// The texts that ordinary text can come to: for BPE single characters, parts and results of merges; for the others all
+    /// but the special ones.
+    ///
+    /// # Errors
+    /// When a merge names what is no token, or a byte has none.
+    pub(super) fn reachable(
+        &self,
+        spelling: &Spelling,
+        specials: &HashSet<&str>,
+    ) -> Result<HashSet<String>, TextError> {
+        let Self::Bpe {
+            vocabulary, merges, ..
+        } = self
+        else {
+            let texts = self.entries().map(|(text, _)| text);
+            return Ok(texts
+                .filter(|text| !specials.contains(text))
+                .map(str::to_owned)
+                .collect());
+        };
+        for (text, byte) in spelling.byte_tokens() {
+            if !vocabulary.contains_key(&text) {
+                return Err(bad(format!(
+                    "it has no token for the byte 0x{byte:02X}, so not every text has ids"
+                )));
+            }
+        }
+        let mut reachable: HashSet<String> = spelling.letters(vocabulary);
+        for (left, right) in merges {
+            let whole = format!("{left}{right}");
+            for text in [left, right, &whole] {
+                if !vocabulary.contains_key(text) {
+                    return Err(bad(format!("a merge names `{text}`, which is no token")));
+                }
+            }
+            reachable.insert(left.clone());
+            reachable.insert(right.clone());
+            reachable.insert(whole);
+        }
+        Ok(reachable)
+    }
+
+    /// Makes sure that a token of ordinary text has its id.
+    ///
+    /// # Errors
+    /// When a Unigram model has another piece, or none, there.
+    pub(super) fn keep(&mut self, text: &str, id: u32) -> Result<(), TextError> {
+        match self {
+            Self::Bpe { vocabulary, .. } | Self::WordPiece { vocabulary, .. } => {
+                vocabulary.entry(text.to_owned()).or_insert(id);
+            }
+            Self::Unigram { pieces, .. } => {
+                if pieces.get(id as usize).is_none_or(|(own, _)| own != text) {
+                    return Err(bad(format!(
+                        "the added token {id} is no piece of its Unigram model"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a control token out. Its id stays what it is.
+    pub(super) fn remove(&mut self, text: &str, id: u32) {
+        match self {
+            Self::Bpe { vocabulary, .. } => {
+                vocabulary.remove(text);
+            }
+            Self::WordPiece {
+                vocabulary, unknown, ..
+            } => {
+                // The model looks this one up by its text; `build` puts it out of reach.
+                if text != unknown {
+                    vocabulary.remove(text);
+                }
+            }
+            Self::Unigram { pieces, .. } => {
+                // No piece of text is empty, so none is this one.
+                if let Some((own, _)) = pieces.get_mut(id as usize) {
+                    own.clear();
+                }
+            }
+        }
+    }
+
+    pub(super) fn build(self) -> Result<ModelWrapper, TextError> {
+        let refused = |error: tokenizers::Error| bad(error.to_string());
+        match self {
+            Self::Bpe {
+                vocabulary,
+                merges,
+                ignore_merges,
+                byte_fallback,
+            } => BPE::builder()
+                .vocab_and_merges(Vocab::from_iter(vocabulary), merges)
+                .ignore_merges(ignore_merges)
+                .byte_fallback(byte_fallback)
+                .build()
+                .map(ModelWrapper::BPE)
+                .map_err(refused),
+            Self::Unigram { mut pieces, unknown } => {
+                if pieces.iter().any(|(_, score)| !score.is_finite()) {
+                    return Err(bad("a piece has no finite score"));
+                }
+                if let Some((text, _)) = pieces.get_mut(unknown) {
+                    text.clear();
+                }
+                let model = Unigram::from(pieces, Some(unknown), false);
+                model.map(ModelWrapper::Unigram).map_err(refused)
+            }
+            Self::WordPiece {
+                mut vocabulary,
+                prefix,
+                unknown,
+                max_word,
+            } => {
+                let id = vocabulary.remove(&unknown);
+                let id =
+                    id.ok_or_else(|| bad(format!("its token for unknown words, `{unknown}`, is none")))?;
+                // Words have no spaces, so none is this one.
+                let unknown = format!(" {unknown}");
+                vocabulary.insert(unknown.clone(), id);
+                WordPiece::builder()
+                    .vocab(Vocab::from_iter(vocabulary))
+                    .unk_token(unknown)
+                    .continuing_subword_prefix(prefix)
+                    .max_input_chars_per_word(max_word)
+                    .build()
+                    .map(ModelWrapper::WordPiece)
+                    .map_err(refused)
+            }
+        }
+    }
+}
+
+/// A model that several pipelines share.
+#[derive(Clone)]
+pub(super) struct SharedModel(Arc<ModelWrapper>);
+
+impl SharedModel {
+    pub(super) fn new(model: ModelWrapper) -> Self {
+        Self(Arc::new(model))
+    }
+}
+
+impl Model for SharedModel {
+    type Trainer = TrainerWrapper;
+
+    fn tokenize(&self, sequence: &str) -> tokenizers::Result<Vec<Token>> {
+        self.0.tokenize(sequence)
+    }
+
+    fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.0.token_to_id(token)
+    }
+
+    fn id_to_token(&self, id: u32) -> Option<String> {
+        self.0.id_to_token(id)
+    }
+
+    fn get_vocab(&self) -> HashMap<String, u32> {
+        self.0.get_vocab()
+    }
+
+    fn get_vocab_size(&self) -> usize {
+        self.0.get_vocab_size()
+    }
+
+    fn save(&self, folder: &Path, prefix: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
+        self.0.save(folder, prefix)
+    }
+
+    fn get_trainer(&self) -> TrainerWrapper {
+        self.0.get_trainer()
+    }
+}
