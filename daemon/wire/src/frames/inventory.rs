@@ -156,6 +156,35 @@ impl From<Device> for DeviceWire {
     }
 }
 
+impl From<MemoryWire> for Memory {
+    fn from(
+        MemoryWire {
+            total,
+            free,
+            shared,
+            host,
+        }: MemoryWire,
+    ) -> Self {
+        Self {
+            total: Bytes(total),
+            free: free.map(Bytes),
+            shared,
+            host: host.map(Bytes),
+        }
+    }
+}
+
+impl TryFrom<RuntimeWire> for Runtime {
+    type Error = FrameError;
+
+    fn try_from(RuntimeWire { name, version }: RuntimeWire) -> Result<Self, FrameError> {
+        Ok(Self {
+            name: bounds::text("runtime.name", name, bounds::NAME_BYTES)?,
+            version: bounds::optional_text("runtime.version", version, bounds::NAME_BYTES)?,
+        })
+    }
+}
+
 impl TryFrom<DeviceWire> for Device {
     type Error = FrameError;
 
@@ -163,30 +192,6 @@ impl TryFrom<DeviceWire> for Device {
         let name = |what, text| bounds::text(what, text, bounds::NAME_BYTES);
         let optional = |what, text| bounds::optional_text(what, text, bounds::NAME_BYTES);
         let words = |what, list| bounds::texts(what, list, bounds::DEVICE_WORDS, bounds::NAME_BYTES);
-        let memory = wire.memory.map(
-            |MemoryWire {
-                 total,
-                 free,
-                 shared,
-                 host,
-             }| Memory {
-                total: Bytes(total),
-                free: free.map(Bytes),
-                shared,
-                host: host.map(Bytes),
-            },
-        );
-        let runtime = wire.runtime.map(
-            |RuntimeWire {
-                 name: runtime,
-                 version,
-             }| {
-                Ok::<_, FrameError>(Runtime {
-                    name: name("runtime.name", runtime)?,
-                    version: optional("runtime.version", version)?,
-                })
-            },
-        );
         let because = wire.unusable_because;
         Ok(Self {
             id: name("device.id", wire.id)?,
@@ -195,8 +200,8 @@ impl TryFrom<DeviceWire> for Device {
             kind: wire.kind.into(),
             pci: optional("device.pci", wire.pci)?,
             parent: optional("device.parent", wire.parent)?,
-            memory,
-            runtime: runtime.transpose()?,
+            memory: wire.memory.map(Into::into),
+            runtime: wire.runtime.map(TryInto::try_into).transpose()?,
             sources: words("device.sources", wire.sources)?,
             usable_by: words("device.usable_by", wire.usable_by)?,
             unusable_because: bounds::optional_text(
