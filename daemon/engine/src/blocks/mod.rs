@@ -2,12 +2,14 @@
 //!
 //! Invariant: a part takes its weights by their GGUF names and knows nothing of files.
 
+mod architecture;
 mod attention;
 mod decoder;
 mod mlp;
 mod norm;
 mod rope;
 
+pub use architecture::{Architecture, Sizes};
 pub use attention::Attention;
 pub use decoder::{Decoder, DecoderLayer};
 pub use mlp::GatedMlp;

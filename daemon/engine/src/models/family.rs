@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::ModelError;
 use super::settings::{Settings, TensorHints};
-use crate::blocks::Decoder;
+use crate::blocks::Architecture;
 
 /// A model architecture: one value, declared in one file.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Family {
     /// Every tensor under both names.
     pub(super) tensors: &'static [TensorName],
     /// Reads the settings into a declaration.
-    pub(super) declare: fn(&mut Settings) -> Result<Decoder, ModelError>,
+    pub(super) declare: fn(&mut Settings) -> Result<Architecture, ModelError>,
 }
 
 impl Family {
@@ -48,10 +48,10 @@ impl Family {
     ///
     /// # Errors
     /// [`ModelError`] when a setting is missing, contradicts another or is not honoured.
-    pub(super) fn declare(&self, settings: &mut Settings) -> Result<Decoder, ModelError> {
-        let decoder = (self.declare)(settings)?;
+    pub(super) fn declare(&self, settings: &mut Settings) -> Result<Architecture, ModelError> {
+        let architecture = (self.declare)(settings)?;
         settings.refuse_unread(self.ignored)?;
-        Ok(decoder)
+        Ok(architecture)
     }
 
     /// The hyperparameters of a Hugging Face configuration under their GGUF keys, in the order in which the family

@@ -81,16 +81,17 @@ impl Model {
     /// As [`Model::open`].
     pub fn from_checkpoint(checkpoint: Arc<Checkpoint>, options: &ModelOptions) -> Result<Self, ModelError> {
         let family = find(checkpoint.family_name()?)?;
-        let decoder = family.declare(&mut checkpoint.settings(family)?)?;
-        let graph = Arc::new(decoder.graph(options.kv_format)?);
+        let architecture = family.declare(&mut checkpoint.settings(family)?)?;
+        let graph = Arc::new(architecture.graph(options.kv_format)?);
         let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast)?;
-        if decoder.tied {
+        if architecture.tied() {
             // Some files hold the tied matrix twice.
             weights.drop_tensor("output.weight");
         }
         check_tensors(&graph, &weights, family)?;
         let defaults = checkpoint.defaults()?;
-        let vocabulary = bounded(decoder.vocabulary);
+        let sizes = architecture.sizes();
+        let vocabulary = bounded(sizes.vocabulary);
         let beyond = |id: &&u32| **id >= vocabulary;
         if let Some(id) = defaults.eos.iter().chain(&defaults.bos).find(beyond) {
             let reason = format!("the vocabulary has {vocabulary} tokens");
@@ -101,10 +102,10 @@ impl Model {
             ));
         }
         let info = ModelInfo {
-            layers: bounded(decoder.layers.len()),
-            width: bounded(decoder.width),
+            layers: bounded(sizes.layers),
+            width: bounded(sizes.width),
             vocabulary,
-            context: bounded(decoder.context),
+            context: bounded(sizes.context),
             parameters: weights.tensors().map(|tensor| tensor.rows * tensor.cols).sum(),
             eos: defaults.eos,
             bos: defaults.bos,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::family::{Family, TensorName};
 use super::settings::Settings;
 use super::{ModelError, keys};
-use crate::blocks::{Attention, Decoder, DecoderLayer, GatedMlp, RmsNorm, Rope};
+use crate::blocks::{Architecture, Attention, Decoder, DecoderLayer, GatedMlp, RmsNorm, Rope};
 
 /// The declaration.
 pub(super) const FAMILY: Family = Family {
@@ -48,7 +48,7 @@ pub(super) const FAMILY: Family = Family {
     declare,
 };
 
-fn declare(settings: &mut Settings) -> Result<Decoder, ModelError> {
+fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.expect("hidden_act", &json!("silu"))?;
     settings.expect("attention_bias", &json!(false))?;
     settings.expect("use_sliding_window", &json!(false))?;
@@ -89,5 +89,6 @@ fn declare(settings: &mut Settings) -> Result<Decoder, ModelError> {
         tied: settings.tied()?,
         norm,
         layers: vec![layer; layers],
-    })
+    }
+    .into())
 }
