@@ -145,6 +145,9 @@ fn refuses_what_it_can_not_read() {
         br#"{"quantization_config": {"quant_method": "gptq"}}"#,
     )]);
     assert!(refused(gptq.path()).contains("quantized with gptq"));
+    let packed = safetensors(&[("a.qweight", Dtype::I32, &[2, 2]), ("b", Dtype::U8, &[2])]);
+    let packed = folder(&[("model.safetensors", &packed)]);
+    assert!(refused(packed.path()).contains("quantized with GPTQ or AWQ (it has the tensor a.qweight)"));
     let broken = folder(&[("config.json", b"{"), ("model.safetensors", b"")]);
     assert!(refused(broken.path()).contains("config.json: is not the JSON"));
     let empty = folder(&[("model.safetensors", b"")]);

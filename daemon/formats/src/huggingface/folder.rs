@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::shard::{Record, Shard};
-use super::template;
+use super::{packed, template};
 use crate::error::at_most;
 use crate::map::Bytes;
 use crate::{FormatError, Reason, Tensor};
@@ -58,7 +58,7 @@ impl HuggingFace {
             "config.json",
             "it is not a Hugging Face model folder; give the folder that holds config.json, or a GGUF file",
         )?;
-        refuse_quantized(&config).map_err(|reason| reason.at(&folder.join("config.json")))?;
+        packed::refuse_config(&config).map_err(|reason| reason.at(&folder.join("config.json")))?;
         let generation_config = json(folder, "generation_config.json")?;
         let tokenizer = bytes(folder, "tokenizer.json")?.ok_or_else(|| {
             let hint = "save the model's tokenizer in the form of the tokenizers library";
@@ -134,20 +134,6 @@ impl HuggingFace {
             bytes: &self.shards[shard][record.start..record.start + record.bytes],
         }
     }
-}
-
-/// Refuses checkpoints whose weights other programs packed (GPTQ, AWQ, bitsandbytes, FP8 ...).
-fn refuse_quantized(config: &Value) -> Result<(), Reason> {
-    for key in ["quantization_config", "compression_config"] {
-        let Some(settings) = config.get(key).filter(|settings| !settings.is_null()) else {
-            continue;
-        };
-        let method = settings.get("quant_method").and_then(Value::as_str);
-        return Err(Reason::Quantized {
-            method: method.unwrap_or("an unnamed method").to_owned(),
-        });
-    }
-    Ok(())
 }
 
 fn chat_template(folder: &Path, tokenizer_config: Option<&Value>) -> Result<Option<String>, FormatError> {
@@ -267,9 +253,7 @@ fn bytes(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, FormatError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::{is_inside, refuse_quantized};
+    use super::is_inside;
 
     #[test]
     fn only_files_inside_the_folder_are_named() {
@@ -277,20 +261,5 @@ mod tests {
         for outside in ["", "..", "../a", "/etc/passwd", "a/../../b", "./../a"] {
             assert!(!is_inside(outside), "{outside}");
         }
-    }
-
-    #[test]
-    fn refuses_quantized_checkpoints_by_name() {
-        for method in ["gptq", "awq", "bitsandbytes", "fp8"] {
-            let config = json!({"quantization_config": {"quant_method": method, "bits": 4}});
-            assert!(
-                refuse_quantized(&config)
-                    .unwrap_err()
-                    .to_string()
-                    .contains(method)
-            );
-        }
-        assert!(refuse_quantized(&json!({"quantization_config": null})).is_ok());
-        assert!(refuse_quantized(&json!({"compression_config": {}})).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! A Hugging Face model folder: JSON files and safetensors.
 
 mod folder;
+mod packed;
 mod shard;
 mod template;
 

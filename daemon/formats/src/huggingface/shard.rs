@@ -4,6 +4,7 @@ use mains_blocks::BlockFormat;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::packed;
 use crate::Reason;
 use crate::error::at_most;
 
@@ -68,6 +69,10 @@ impl Shard {
         }
         let tensors = metadata.tensors();
         at_most("the number of tensors", tensors.len() as u64, MAX_TENSORS)?;
+        // Before their types: a packed checkpoint is named as one, whichever of its tensors comes first.
+        for (name, info) in &tensors {
+            packed::refuse_tensor(name, info.dtype)?;
+        }
         let mut records = Vec::with_capacity(tensors.len());
         for (name, info) in tensors {
             let format = format_of(&name, info.dtype)?;
