@@ -69,6 +69,7 @@ fn footprint() -> FootprintModel {
         scratch: Bytes(4096),
         scratch_per_row: Bytes(512),
         scratch_per_context_token: Bytes(64),
+        scratch_per_table_entry: Bytes(4),
     }
 }
 
@@ -209,6 +210,7 @@ prop_compose! {
             scratch: Bytes(scratch),
             scratch_per_row: Bytes(row / 7),
             scratch_per_context_token: Bytes(state / 5),
+            scratch_per_table_entry: Bytes(state % 7),
         };
         facts
     }

@@ -19,7 +19,7 @@ pub struct StepLimits {
     pub slots: usize,
 }
 
-/// How a driver's allocations for one graph and its weights' formats grow with the limits: linear, and exact.
+/// How a driver's allocations for one graph and its weights' formats grow with the limits, exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FootprintModel {
     /// Weights in the driver's own layout.
@@ -38,6 +38,8 @@ pub struct FootprintModel {
     pub scratch_per_row: Bytes,
     /// Working memory a position of one sequence.
     pub scratch_per_context_token: Bytes,
+    /// Working memory an entry of block tables: every row may be a sequence of full context of its own.
+    pub scratch_per_table_entry: Bytes,
 }
 
 impl FootprintModel {
@@ -45,6 +47,7 @@ impl FootprintModel {
     #[must_use]
     pub fn at(&self, limits: &StepLimits) -> Footprint {
         let tokens = (limits.blocks as u64).saturating_mul(limits.block_tokens as u64);
+        let table = limits.context.div_ceil(limits.block_tokens.max(1)) as u64;
         Footprint {
             weights: self.weights,
             state: self.state_per_token.times(tokens) + self.state_per_sequence.times(limits.slots as u64),
@@ -52,7 +55,10 @@ impl FootprintModel {
                 + self.activations_per_output_row.times(limits.output_rows as u64),
             scratch: self.scratch
                 + self.scratch_per_row.times(limits.rows as u64)
-                + self.scratch_per_context_token.times(limits.context as u64),
+                + self.scratch_per_context_token.times(limits.context as u64)
+                + self
+                    .scratch_per_table_entry
+                    .times(table.saturating_mul(limits.rows as u64)),
         }
     }
 }

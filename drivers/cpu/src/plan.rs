@@ -105,6 +105,7 @@ impl Plan {
             scratch: score_bytes.times(SCORE_SLACK as u64),
             scratch_per_row: Bytes::from(quantized) + angles.map(Bytes::from).sum(),
             scratch_per_context_token: score_bytes,
+            scratch_per_table_entry: Bytes::ZERO,
         }
     }
 }

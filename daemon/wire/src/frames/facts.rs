@@ -45,6 +45,7 @@ struct FootprintModelWire {
     scratch: u64,
     scratch_per_row: u64,
     scratch_per_context_token: u64,
+    scratch_per_table_entry: u64,
 }
 
 impl From<ModelFacts> for FactsWire {
@@ -144,6 +145,7 @@ impl From<FootprintModel> for FootprintModelWire {
             scratch: model.scratch.0,
             scratch_per_row: model.scratch_per_row.0,
             scratch_per_context_token: model.scratch_per_context_token.0,
+            scratch_per_table_entry: model.scratch_per_table_entry.0,
         }
     }
 }
@@ -159,6 +161,7 @@ impl From<FootprintModelWire> for FootprintModel {
             scratch: Bytes(wire.scratch),
             scratch_per_row: Bytes(wire.scratch_per_row),
             scratch_per_context_token: Bytes(wire.scratch_per_context_token),
+            scratch_per_table_entry: Bytes(wire.scratch_per_table_entry),
         }
     }
 }

@@ -226,7 +226,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             rows,
             cols,
         });
-    let footprint = any::<[u64; 8]>().prop_map(|sizes| {
+    let footprint = any::<[u64; 9]>().prop_map(|sizes| {
         let [
             weights,
             state,
@@ -236,6 +236,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             scratch,
             scratch_row,
             scratch_token,
+            table_entry,
         ] = sizes.map(Bytes);
         FootprintModel {
             weights,
@@ -246,6 +247,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             scratch,
             scratch_per_row: scratch_row,
             scratch_per_context_token: scratch_token,
+            scratch_per_table_entry: table_entry,
         }
     });
     let head = (text(), any::<[u8; 32]>(), any::<bool>(), sampling_defaults());

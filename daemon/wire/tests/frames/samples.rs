@@ -214,6 +214,7 @@ pub(crate) fn facts() -> ModelFacts {
         scratch: Bytes(5),
         scratch_per_row: Bytes(6),
         scratch_per_context_token: Bytes(7),
+        scratch_per_table_entry: Bytes(9),
     };
     ModelFacts {
         family: "qwen3".to_owned(),
