@@ -203,6 +203,17 @@ pub enum HealthState {
 }
 
 impl HealthState {
+    /// Worse states are greater.
+    #[must_use]
+    pub const fn severity(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Degraded => 1,
+            Self::Failed => 2,
+            Self::Lost => 3,
+        }
+    }
+
     /// The short name that tables and JSON carry.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,23 +1,58 @@
 //! Finds devices and reads their health.
 //!
 //! A probe asks one source. Its `load.rs` opens the source, its `sys.rs` turns the source's own words into values, its
-//! `probe.rs` makes devices of them. A missing library is an empty report; a part that fails costs its own facts.
+//! `probe.rs` makes devices of them. A missing library is an empty report; a part that fails costs its own facts. What
+//! makers' libraries have in common is in [`library`]: a maker's folder fills in a table. [`inventory`] joins what all
+//! sources say into one list, in which a card that several saw is one device.
 //!
 //! Invariant: no probe links a vendor's library, knows another probe, or changes a device.
 
+mod address;
+mod advice;
+mod amd;
 pub mod cpu;
-mod inventory;
+mod intel;
+mod join;
+mod library;
+mod makers;
+mod memory;
+mod nvidia;
+mod pci;
+mod places;
+mod sysfs;
+mod trust;
 pub mod vulkan;
 
+use library::LibraryProbe;
+use library::rocm_smi::RocmSmi;
+use library::vendor::Vendor;
 use mains_contract::Probe;
 
-pub use inventory::{Answer, inventory};
+pub use join::{Answer, inventory};
+pub use places::Places;
 
-/// Every probe, the CPU's first.
+/// Every probe, the CPU's first, where the environment says to look.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Probe + Send>> {
+    all_in(&Places::from_environment())
+}
+
+/// Every probe, the CPU's first, where `places` says to look.
+#[must_use]
+pub fn all_in(places: &Places) -> Vec<Box<dyn Probe + Send>> {
     vec![
         Box::new(cpu::CpuProbe::default()),
         Box::new(vulkan::VulkanProbe::default()),
+        Box::new(pci::Pci::new(places)),
+        Box::new(amd::Amdgpu::new(places)),
+        Box::new(intel::IntelGraphics::new(places)),
+        library::<nvidia::Nvml>(places),
+        library::<nvidia::Cuda>(places),
+        library::<RocmSmi<amd::Rocm>>(places),
+        library::<intel::LevelZero>(places),
     ]
+}
+
+fn library<V: Vendor + 'static>(places: &Places) -> Box<dyn Probe + Send> {
+    Box::new(LibraryProbe::<V>::new(places))
 }

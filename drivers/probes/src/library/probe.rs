@@ -1,0 +1,179 @@
+//! Asks one library about all its devices.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use mains_contract::{Device, HealthState, Probe, ProbeError, ProbeReport, Problem, Runtime};
+
+use super::call::{Call, Handle};
+use super::facts::Facts;
+use super::layout::Buffer;
+use super::open::{Library, Refused};
+use super::vendor::{MAX_DEVICES, Vendor};
+use crate::places::Places;
+use crate::{sysfs, trust};
+
+/// The probe of a maker's library.
+pub(crate) struct LibraryProbe<V> {
+    library: Option<PathBuf>,
+    sysfs: PathBuf,
+    vendor: PhantomData<V>,
+}
+
+impl<V: Vendor> LibraryProbe<V> {
+    /// Looks where `places` says.
+    pub(crate) fn new(places: &Places) -> Self {
+        Self {
+            library: places.library(V::ABOUT.library).map(PathBuf::from),
+            sysfs: places.sysfs().to_owned(),
+            vendor: PhantomData,
+        }
+    }
+}
+
+impl<V: Vendor> Probe for LibraryProbe<V> {
+    fn source(&self) -> &'static str {
+        V::ABOUT.source
+    }
+
+    fn probe(&self) -> Result<ProbeReport, ProbeError> {
+        let about = V::ABOUT;
+        let absent = |vendor| !sysfs::has_vendor(&self.sysfs, vendor);
+        if about.pci_vendor.is_some_and(absent) {
+            return Ok(ProbeReport::default());
+        }
+        let Some(library) = Library::open(self.library.as_deref(), about.names, about.before)? else {
+            return Ok(ProbeReport::default());
+        };
+        let started = match V::start(&library) {
+            Ok(started) => started,
+            Err(Refused::Code { code, .. }) if about.no_device.contains(&code) => {
+                return Ok(ProbeReport::default());
+            }
+            Err(refused) => return Err(ProbeError(about.explain(&refused))),
+        };
+        let mut asked = Asked::<V>::new(&library, V::version(&library, &started));
+        for (index, handle) in started.handles.iter().enumerate() {
+            match handle {
+                Ok(handle) => asked.add(index, *handle),
+                Err(refused) => asked.problem(format!("device {index}: {}", about.explain(refused))),
+            }
+        }
+        V::stop(&library, &started);
+        Ok(asked.finish())
+    }
+}
+
+/// A library that is being asked.
+struct Asked<'a, V> {
+    library: &'a Library,
+    runtime: Runtime,
+    report: ProbeReport,
+    vendor: PhantomData<V>,
+}
+
+impl<'a, V: Vendor> Asked<'a, V> {
+    fn new(library: &'a Library, version: Option<String>) -> Self {
+        Self {
+            library,
+            runtime: Runtime {
+                name: V::ABOUT.runtime.to_owned(),
+                version,
+            },
+            report: ProbeReport::default(),
+            vendor: PhantomData,
+        }
+    }
+
+    /// The device and its partitions.
+    fn add(&mut self, index: usize, handle: V::Handle) {
+        let device = self.read(index, handle);
+        let (id, pci) = (device.id.clone(), device.pci.clone());
+        self.report.devices.push(device);
+        let parts = V::parts(self.library, handle);
+        for (number, part) in parts.into_iter().take(MAX_DEVICES as usize).enumerate() {
+            let mut device = self.read(index, part);
+            device.parent = Some(id.clone());
+            device.pci.clone_from(&pci);
+            let known_by = device.uuid.clone().unwrap_or_else(|| format!("{id}/{number}"));
+            device.id = format!("{}:{known_by}", device.kind.name());
+            self.report.devices.push(device);
+        }
+    }
+
+    fn read(&mut self, index: usize, handle: V::Handle) -> Device {
+        let about = V::ABOUT;
+        let mut facts = Facts::default();
+        for call in V::CALLS {
+            if let Err(error) = self.call(call, handle, &mut facts) {
+                self.problem(format!("device {index}: {error}"));
+            }
+        }
+        V::more(self.library, handle, &mut facts);
+        let mut device = facts.device(about.source, about.maker, about.kind, index);
+        device.runtime = Some(self.runtime.clone());
+        device
+    }
+
+    fn call(
+        &self,
+        call: &Call<<V::Handle as Handle>::Shape>,
+        handle: V::Handle,
+        facts: &mut Facts,
+    ) -> Result<(), String> {
+        if call.answer.is_known(facts) {
+            return Ok(());
+        }
+        let Ok((name, function)) = self.library.need_one(call.symbols) else {
+            return Ok(());
+        };
+        let mut buffer = Buffer::stamped(&call.answer);
+        let bytes = u32::try_from(call.answer.bytes).unwrap_or(u32::MAX);
+        // SAFETY: the table gives the symbol's signature as its header does; the library is open, its handle comes from
+        // it and it was not stopped; the buffer has twice the room of the largest answer.
+        let code = unsafe { handle.call(function, call.shape, buffer.pointer(), bytes) };
+        match code {
+            0 => match buffer.read(&call.answer, facts).as_slice() {
+                [] => Ok(()),
+                garbage => Err(format!("{name}: {}", garbage.join("; "))),
+            },
+            code if V::ABOUT.not_supported.contains(&code) => Ok(()),
+            code => {
+                let error = V::ABOUT.explain(&Refused::Code { call: name, code });
+                if V::ABOUT.lost.contains(&code) {
+                    facts.ail(HealthState::Lost, error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn problem(&mut self, error: String) {
+        self.report.problems.push(Problem {
+            source: V::ABOUT.source.to_owned(),
+            error,
+        });
+    }
+
+    fn finish(mut self) -> ProbeReport {
+        let unverified = V::ABOUT.unverified;
+        if !self.report.devices.is_empty() && !unverified.is_empty() {
+            self.problem(trust::unverified(unverified));
+        }
+        name_twins(&mut self.report.devices);
+        self.report
+    }
+}
+
+/// A library that gives two devices one identity would make them one: the later ones are told apart by number.
+fn name_twins(devices: &mut [Device]) {
+    let ids: Vec<String> = devices.iter().map(|device| device.id.clone()).collect();
+    for (index, device) in devices.iter_mut().enumerate() {
+        let before = ids.iter().take(index).filter(|id| **id == device.id).count();
+        if before > 0 {
+            device.id = format!("{}#{}", device.id, before + 1);
+            device.uuid = None;
+            device.pci = device.pci.take().filter(|_| device.parent.is_some());
+        }
+    }
+}
