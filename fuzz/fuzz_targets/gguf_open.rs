@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
+use mains_blocks::dequantize;
 use mains_formats::Gguf;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,6 +17,9 @@ fuzz_target!(|bytes: &[u8]| {
                 Some(tensor.bytes.len())
             );
             assert_eq!(file.find(tensor.name), Some(tensor));
+            // Any bytes are numbers in every format.
+            let row = &tensor.bytes[..tensor.bytes.len() / tensor.rows];
+            dequantize(tensor.format, row, &mut vec![0.0; tensor.cols]).expect("a whole row");
         }
     }
 });

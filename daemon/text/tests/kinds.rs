@@ -309,6 +309,10 @@ fn vocabularies_that_contradict_themselves_are_refused() {
     let mut bytes = gguf("unigram").unwrap();
     bytes.token_types[5] = GgufTokenKind::Byte;
     assert!(refused(Tokenizer::from_gguf(bytes)).contains("byte tokens"));
+    // What stands for the unknown is no word as well.
+    let mut both = gguf("unigram").unwrap();
+    both.token_types[0] = GgufTokenKind::UserDefined;
+    assert!(refused(Tokenizer::from_gguf(both)).contains("another id than 0"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, TokenizerImpl};
+use tokenizers::{AddedToken, Model, NormalizerWrapper, PreTokenizerWrapper, TokenizerImpl};
 
 use super::model::{ModelParts, SharedModel};
 use super::spelling::Spelling;
@@ -69,11 +69,13 @@ impl Parts {
             .map(|token| token.id)
             .collect();
         let (mut textual, mut controls) = (Vec::new(), Vec::new());
+        let mut kept = Vec::new();
         for token in self.added {
             match kind(&token, &reachable)? {
                 Kind::Textual => {
                     self.model.keep(&token.text, token.id)?;
                     textual.push(as_added(&token));
+                    kept.push((token.text, token.id));
                 }
                 Kind::Control => {
                     self.model.remove(&token.text, token.id);
@@ -82,6 +84,13 @@ impl Parts {
             }
         }
         let model = SharedModel::new(self.model.build()?);
+        // The library gives a text that its model does not have an id of its own.
+        if let Some((text, id)) = kept
+            .iter()
+            .find(|(text, id)| model.token_to_id(text) != Some(*id))
+        {
+            return Err(bad(format!("its model has another id than {id} for `{text}`")));
+        }
         let encoder = |pre_tokenizer: Option<PreTokenizerWrapper>| {
             let refused = |error: tokenizers::Error| bad(error.to_string());
             let mut encoder: TextEncoder = TokenizerImpl::new(model.clone());
