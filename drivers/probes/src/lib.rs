@@ -10,16 +10,26 @@
 mod address;
 mod advice;
 mod amd;
+mod ascend;
+mod biren;
+mod cambricon;
 pub mod cpu;
+mod enflame;
+mod hygon;
+mod iluvatar;
 mod intel;
 mod join;
+mod kunlunxin;
 mod library;
 mod makers;
 mod memory;
+mod metax;
+mod mthreads;
 mod nvidia;
 mod pci;
 mod places;
 mod sysfs;
+mod thead;
 mod trust;
 pub mod vulkan;
 
@@ -49,7 +59,18 @@ pub fn all_in(places: &Places) -> Vec<Box<dyn Probe + Send>> {
         library::<nvidia::Nvml>(places),
         library::<nvidia::Cuda>(places),
         library::<RocmSmi<amd::Rocm>>(places),
+        library::<RocmSmi<hygon::Dcu>>(places),
         library::<intel::LevelZero>(places),
+        library::<ascend::Dcmi>(places),
+        library::<ascend::DcmiV2>(places),
+        library::<cambricon::Cndev>(places),
+        library::<mthreads::Mtml>(places),
+        library::<metax::Mxsml>(places),
+        library::<iluvatar::Ixml>(places),
+        library::<enflame::Efml>(places),
+        library::<biren::Brml>(places),
+        library::<kunlunxin::Xpuml>(places),
+        library::<thead::Hgml>(places),
     ]
 }
 

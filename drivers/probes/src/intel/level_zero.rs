@@ -149,9 +149,11 @@ unsafe fn listed(
     let call = |count: &mut u32, list: *mut Pointer| {
         let count: *mut u32 = count;
         // SAFETY: as the caller promises; the list is null or has room for the count.
-        let code = match of {
-            Some(of) => unsafe { invoke!(function, of => Pointer, count => *mut u32, list => *mut Pointer) },
-            None => unsafe { invoke!(function, count => *mut u32, list => *mut Pointer) },
+        let code = unsafe {
+            match of {
+                Some(of) => invoke!(function, of => Pointer, count => *mut u32, list => *mut Pointer),
+                None => invoke!(function, count => *mut u32, list => *mut Pointer),
+            }
         };
         check(name, code)
     };

@@ -1,0 +1,5 @@
+//! Hygon's DCUs, through their fork of ROCm's management library.
+
+mod probe;
+
+pub(crate) use probe::Dcu;

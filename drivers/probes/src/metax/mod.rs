@@ -1,0 +1,7 @@
+//! MetaX' cards, through mxSml.
+
+mod load;
+mod probe;
+mod sys;
+
+pub(crate) use probe::Mxsml;
