@@ -86,16 +86,18 @@ impl<E: Encode> Streamer<E> {
         // A chunk of tokens may have no text yet; an empty write would end a chunked body.
         while out.is_empty() {
             let generation = self.generation.as_mut()?;
-            let mut event = generation.events.recv().await;
-            for _ in 0..EVENTS_A_WRITE {
-                if self.push(event, &mut out) {
-                    self.generation = None;
+            let event = generation.events.recv().await;
+            let mut last = self.push(event, &mut out);
+            for _ in 1..EVENTS_A_WRITE {
+                // Taken only when it is pushed as well: what is taken and left behind is lost to the client.
+                let ready = self.generation.as_mut().filter(|_| !last);
+                let Some(event) = ready.and_then(|generation| generation.events.try_recv().ok()) else {
                     break;
-                }
-                match generation_event(self.generation.as_mut()) {
-                    Some(next) => event = Some(next),
-                    None => break,
-                }
+                };
+                last = self.push(Some(event), &mut out);
+            }
+            if last {
+                self.generation = None;
             }
         }
         Some(Bytes::from(out))
@@ -123,11 +125,6 @@ impl<E: Encode> Streamer<E> {
             }
         }
     }
-}
-
-/// An event that is there already.
-fn generation_event(generation: Option<&mut Generation>) -> Option<Event> {
-    generation?.events.try_recv().ok()
 }
 
 /// The error of a channel that ended without saying how.

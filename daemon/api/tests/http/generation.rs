@@ -28,6 +28,19 @@ fn two_choices() -> Vec<mains_types::Event> {
 }
 
 #[tokio::test]
+async fn many_events_at_once_are_all_streamed() {
+    let served = start();
+    for count in [63, 64, 65, 200] {
+        let mut answer: Vec<_> = (0..count).map(|id| tokens(0, &[id], "x")).collect();
+        answer.extend([finished(0), mains_types::Event::Done]);
+        served.fake.answers.lock().unwrap().push_back(Ok(answer));
+        let (_, text) = served.chat(json!({"stream": true})).await;
+        assert_eq!(text.matches(r#""content":"x""#).count(), count as usize);
+        assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_chat_is_streamed_as_clients_expect() {
     let served = start();
     served.fake.answers.lock().unwrap().push_back(Ok(two_choices()));
