@@ -20,6 +20,7 @@ mod devices;
 mod errors;
 mod health;
 mod identity;
+mod latency_metrics;
 mod log_ring;
 mod metrics;
 mod models;

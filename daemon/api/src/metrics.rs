@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use crate::App;
 use crate::errors::ApiError;
+use crate::latency_metrics::LatencyMetrics;
 
 /// What the interface counts itself. Everything else is asked for at each scrape.
 #[derive(Debug, Default)]
@@ -94,6 +95,7 @@ pub(crate) async fn read(State(app): State<Arc<App>>) -> Result<Response, ApiErr
     register_totals(&mut registry, &status);
     register_models(&mut registry, &status);
     register_ledger(&mut registry, &app.records.health());
+    registry.register_collector(Box::new(LatencyMetrics(status.totals.latencies)));
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| ApiError::internal("the metrics could not be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -12,6 +12,7 @@ mod devices;
 mod error;
 mod handle;
 mod inspect;
+mod latency;
 mod life;
 mod lifecycle;
 mod link;
@@ -32,6 +33,7 @@ pub use config::{
 };
 pub use error::SupervisorError;
 pub use handle::{Generation, Supervisor};
+pub use latency::{LATENCY_BOUNDS, Latencies, LatencyCounts};
 pub use metering::{Meter, Metering};
 pub use spawn::fork::ForkSpawn;
 pub use spawn::systemd::SystemdSpawn;

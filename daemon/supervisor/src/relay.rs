@@ -215,6 +215,12 @@ impl Relay {
         tokens.prompt += u64::from(self.started.prompt_tokens);
         tokens.cached += u64::from(self.started.cached_tokens);
         tokens.completion += u64::from(self.passed);
+        let latencies = totals.latencies.entry(self.model.clone()).or_default();
+        latencies.queue.observe(self.queued);
+        latencies.whole.observe(self.arrived.elapsed());
+        if let Some(time) = self.first_token {
+            latencies.first_token.observe(time);
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use mains_contract::Bytes;
 
+use crate::Latencies;
+
 /// Everything that the supervisor knows of itself, at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
@@ -127,6 +129,8 @@ pub struct Totals {
     pub requests: BTreeMap<(String, &'static str), u64>,
     /// Tokens by model.
     pub tokens: BTreeMap<String, TokenTotals>,
+    /// How long requests took, by model.
+    pub latencies: BTreeMap<String, Latencies>,
     /// Loads that succeeded, by model.
     pub loads: BTreeMap<String, u64>,
     /// Loads that failed, by model.

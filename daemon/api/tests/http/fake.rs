@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, Operator, Records};
 use mains_contract::{Device, DeviceKind, Health, Inventory};
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, Status, SupervisorError, Totals};
+use mains_supervisor::{Generation, Latencies, Status, SupervisorError, Totals};
 use mains_types::{
     Caller, Choice, Demand, Event, FinishReason, Generate, GenerationError, ModelSource, NoPlan, Plan,
     Started, TokenChunk, UsageTotals,
@@ -63,7 +63,7 @@ impl Backend for Fake {
         self.asked.lock().unwrap().push((caller, request));
         let answer = self.answers.lock().unwrap().pop_front();
         let result = answer.unwrap_or(Ok(Vec::new())).map(|events| {
-            let (sender, receiver) = mpsc::channel(64);
+            let (sender, receiver) = mpsc::channel(events.len().max(64));
             let open = events.is_empty();
             events
                 .into_iter()
@@ -136,11 +136,16 @@ impl Backend for Fake {
     }
 
     fn status(&self) -> Status {
+        let mut latencies = Latencies::default();
+        for time in [Duration::from_millis(3), Duration::from_hours(1)] {
+            latencies.queue.observe(time);
+        }
         Status {
             models: Vec::new(),
             reservations: Vec::new(),
             totals: Totals {
                 requests: [(("pilot".to_owned(), "ok"), 3)].into(),
+                latencies: [("pilot".to_owned(), latencies)].into(),
                 ..Totals::default()
             },
             draining: false,

@@ -78,6 +78,15 @@ async fn metrics_are_openmetrics() {
         "mains_requests_total{model=\"pilot\",outcome=\"ok\"} 3",
         "mains_http_responses_total{route=\"/healthz\",status=\"200\"} 1",
         "mains_ledger_ready 1",
+        "# TYPE mains_queue_wait_seconds histogram",
+        "mains_queue_wait_seconds_bucket{le=\"0.001\",model=\"pilot\"} 0",
+        "mains_queue_wait_seconds_bucket{le=\"0.005\",model=\"pilot\"} 1",
+        "mains_queue_wait_seconds_bucket{le=\"600.0\",model=\"pilot\"} 1",
+        "mains_queue_wait_seconds_bucket{le=\"+Inf\",model=\"pilot\"} 2",
+        "mains_queue_wait_seconds_count{model=\"pilot\"} 2",
+        "mains_queue_wait_seconds_sum{model=\"pilot\"} 3600.003",
+        "mains_first_token_seconds_count{model=\"pilot\"} 0",
+        "mains_request_duration_seconds_count{model=\"pilot\"} 0",
         "# EOF",
     ] {
         assert!(

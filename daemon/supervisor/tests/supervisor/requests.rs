@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::bench::{self, Bench, all, next, request};
-use mains_supervisor::{ModelConfig, ModelState};
+use mains_supervisor::{LatencyCounts, ModelConfig, ModelState};
 use mains_types::{Demand, Event, FinishReason, GenerationErrorKind as Kind};
 
 /// An answer that lasts until somebody ends it.
@@ -29,6 +29,15 @@ async fn a_request_is_answered_and_metered() {
     assert_eq!(totals.requests[&("m".to_owned(), "ok")], 1);
     assert_eq!(totals.tokens["m"].completion, 20);
     assert_eq!(totals.loads["m"], 1);
+    let latencies = totals.latencies["m"];
+    let of = |counts: LatencyCounts| (counts.count(), counts.sum());
+    let (queue, first, whole) = (
+        of(latencies.queue),
+        of(latencies.first_token),
+        of(latencies.whole),
+    );
+    assert_eq!((queue.0, first.0, whole.0), (1, 1, 1));
+    assert!(queue.1 <= first.1 && first.1 <= whole.1, "{latencies:?}");
 }
 
 #[tokio::test]
