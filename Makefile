@@ -15,7 +15,8 @@ test: ## Format, lints, unit, property, conformance and client tests; ends with 
 	@scripts/test.sh $(STAGES)
 
 bench: ## What SPECIFICATION.md states, measured on this machine.
-	cargo bench --locked
+	cargo build --release --locked --bins
+	cargo bench --locked --bench '*'
 
 deb: ## The Debian package, in target/debian.
 	@packaging/build-deb.sh
