@@ -34,7 +34,7 @@ stage_clients() {
     python3 -m venv "$venv" && "$venv/bin/pip" install -q -r tests/clients/requirements.txt || return 1
     cp tests/clients/requirements.txt "$venv/"
   fi
-  cargo build --workspace --bins "${profile[@]}" && "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/clients
+  cargo build --workspace --bins "${profile[@]}" && "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider tests/clients
 }
 
 stage_crash() { cargo build --workspace --bins "${profile[@]}" && tests/crash/run.sh; }

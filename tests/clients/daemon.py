@@ -31,11 +31,11 @@ def until(what, condition, deadline_s=DEADLINE_S):
 class Daemon:
     """A daemon of our own, with its sockets and state in a folder that goes away with it."""
 
-    def __init__(self, *arguments, config=None, environment=None):
+    def __init__(self, *arguments, config=None, environment=None, state=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mains-", dir="/tmp"))
         os.chmod(self.folder, 0o755)
         self.socket = self.folder / "mains.sock"
-        self.state = self.folder / "state"
+        self.state = state or self.folder / "state"
         self.log = open(self.folder / "log", "w+b")
         if config is not None:
             (self.folder / "mains.toml").write_text(config)
