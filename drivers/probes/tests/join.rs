@@ -383,3 +383,19 @@ proptest! {
         }
     }
 }
+
+/// Every source of the machine that runs the test, whatever it has.
+#[test]
+fn this_machine_is_an_inventory() {
+    let answers = mains_probes::all().into_iter().map(|probe| Answer {
+        source: probe.source(),
+        report: probe.probe(),
+    });
+    let found = inventory(answers.collect(), SystemTime::now());
+    println!("{found:#?}");
+    assert_eq!(found.devices[0].kind, DeviceKind::Cpu);
+    for device in &found.devices {
+        assert!(!device.name.is_empty() && !device.sources.is_empty());
+        assert!(device.usable_by.is_empty() == device.unusable_because.is_some());
+    }
+}

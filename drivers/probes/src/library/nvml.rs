@@ -243,7 +243,6 @@ pub(crate) use call;
 /// The calls that every library of this family answers alike, before those of one maker. Temperature is of the sensor 0.
 macro_rules! family_calls {
     ($prefix:literal; $($more:expr),* $(,)?) => {{
-        #[allow(unused_imports, reason = "a maker without further calls needs fewer of them")]
         use $crate::library::call::Shape;
         use $crate::library::facts::Word;
         use $crate::library::layout::{Answer, CENTI, MILLI, ONE, word};
