@@ -25,6 +25,8 @@ pub struct Runner {
     pub model: Box<dyn LoadedModel>,
     /// Blocks of each sequence.
     pub tables: Vec<Vec<BlockId>>,
+    /// Slot of each sequence, in reverse, so that none has its own number; all 0 under limits of none.
+    pub slots: Vec<SlotId>,
     vocabulary: usize,
 }
 
@@ -57,8 +59,13 @@ impl Runner {
         let logits = graph
             .output(OutputName::Logits)
             .expect("a test's graph has logits");
+        let slot = |sequence: usize| {
+            let last = limits.slots.saturating_sub(1);
+            SlotId(u32::try_from(last.saturating_sub(sequence)).expect("few slots"))
+        };
         Self {
             model,
+            slots: (0..sequences).map(slot).collect(),
             tables: (0..sequences).map(table).collect(),
             vocabulary: graph.node(logits).width,
         }
@@ -87,7 +94,7 @@ impl Runner {
                 first_row: u32::try_from(tokens.len()).expect("few rows"),
                 rows,
                 blocks: &self.tables[chunk.sequence],
-                slot: SlotId(0),
+                slot: self.slots[chunk.sequence],
             });
             tokens.extend(&chunk.tokens);
             positions.extend(chunk.position..chunk.position + rows);
