@@ -27,12 +27,12 @@ const LIMITS: StepLimits = StepLimits {
 fn drivers(graph: &Graph, weights: &Weights) -> Vec<Box<dyn Driver>> {
     let formats = weights.formats(graph);
     let others = [1, 3].map(|threads| cpu(available()[0], threads));
-    let takes = |driver: &Box<dyn Driver>| {
+    let takes = |driver: &dyn Driver| {
         let mut nodes = graph.nodes().iter();
         nodes.all(|node| driver.supports(graph, node, &formats).is_ok())
     };
     std::iter::once(reference())
-        .chain(others.into_iter().filter(takes))
+        .chain(others.into_iter().filter(|driver| takes(&**driver)))
         .collect()
 }
 
