@@ -187,7 +187,7 @@ fn older_files_keep_the_rope_base_at_the_top() {
 fn exported_settings_are_those_of_the_published_file() {
     let hints = TensorHints {
         embedding_rows: 2048,
-        has_output: false,
+        ..TensorHints::default()
     };
     let family = find("qwen3").unwrap();
     let exported = family.gguf_metadata(&config(), hints).unwrap();
@@ -201,6 +201,7 @@ fn exported_settings_are_those_of_the_published_file() {
             Setting::Integer(value) => mains_formats::Value::U32(*value),
             Setting::Number(value) => mains_formats::Value::F32(*value),
             Setting::Text(value) => mains_formats::Value::String((*value).to_owned()),
+            other => panic!("{key}: {other:?} is not expected"),
         };
         assert_eq!(published.metadata().get(key), Some(&expected), "{key}");
     }

@@ -2,6 +2,7 @@
 
 use mains_contract::{BlockFormat, GraphBuilder, GraphError, Op, StateSpec, ValueId};
 
+use super::mlp::Linear;
 use super::{RmsNorm, Rope};
 
 /// Projections, optional norm of each query and key head, rotation, attention, output projection.
@@ -17,15 +18,68 @@ pub struct Attention {
     pub value_dim: usize,
     /// Factor on the products before the softmax.
     pub scale: f32,
-    /// Norm over each query and key head, before the rotation.
-    pub head_norm: Option<RmsNorm>,
+    /// Whether the projections of queries, keys and values have biases.
+    pub biases: bool,
+    /// Whether the output projection has a bias.
+    pub output_bias: bool,
+    /// Whether queries, keys and values, in that order, are one matrix called `attn_qkv`.
+    pub fused: bool,
+    /// Norm over queries and keys.
+    pub head_norm: Option<HeadNorm>,
     /// Rotation of queries and keys.
     pub rope: Option<Rope>,
     /// A token sees this many positions, itself included; all when absent.
     pub window: Option<usize>,
+    /// Scores become `cap * tanh(score / cap)` before the softmax.
+    pub soft_cap: Option<f32>,
+    /// Whether each head has a learned score that takes part in the softmax and has no value.
+    pub sinks: bool,
+}
+
+/// Norm over queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadNorm {
+    /// The norm.
+    pub norm: RmsNorm,
+    /// Whether a group is the whole row instead of one head.
+    pub whole: bool,
+    /// Whether it comes after the rotation.
+    pub after_rope: bool,
+}
+
+impl HeadNorm {
+    /// Of each head, before the rotation.
+    #[must_use]
+    pub const fn of_heads(norm: RmsNorm) -> Self {
+        Self {
+            norm,
+            whole: false,
+            after_rope: false,
+        }
+    }
 }
 
 impl Attention {
+    /// Attention over all positions with neither biases, norms nor rotation.
+    #[must_use]
+    pub fn plain(heads: usize, kv_heads: usize, head_dim: usize) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            head_dim,
+            value_dim: head_dim,
+            scale: Self::usual_scale(head_dim),
+            biases: false,
+            output_bias: false,
+            fused: false,
+            head_norm: None,
+            rope: None,
+            window: None,
+            soft_cap: None,
+            sinks: false,
+        }
+    }
+
     /// One over the root of the head's width.
     #[must_use]
     #[expect(
@@ -47,15 +101,13 @@ impl Attention {
         kv_format: BlockFormat,
         input: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let project = |graph: &mut GraphBuilder, name: &str, width: usize| {
-            let weight = graph.weight(&format!("{layer}.{name}.weight"), width, model_width)?;
-            graph.push(Op::Linear { weight, bias: None }, &[input])
-        };
-        let query = project(graph, "attn_q", self.heads * self.head_dim)?;
-        let key = project(graph, "attn_k", self.kv_heads * self.head_dim)?;
-        let value = project(graph, "attn_v", self.kv_heads * self.value_dim)?;
-        let query = self.prepare_heads(graph, &format!("{layer}.attn_q_norm.weight"), query)?;
-        let key = self.prepare_heads(graph, &format!("{layer}.attn_k_norm.weight"), key)?;
+        let [query, key, value] = self.project(graph, layer, model_width, input)?;
+        let query = self.prepare(graph, &format!("{layer}.attn_q_norm.weight"), query)?;
+        let key = self.prepare(graph, &format!("{layer}.attn_k_norm.weight"), key)?;
+        let sinks = self
+            .sinks
+            .then(|| graph.weight(&format!("{layer}.attn_sinks.weight"), 1, self.heads))
+            .transpose()?;
         let state = graph.state(StateSpec::PerToken {
             key_width: self.kv_heads * self.head_dim,
             value_width: self.kv_heads * self.value_dim,
@@ -71,33 +123,72 @@ impl Attention {
             value_dim: self.value_dim,
             scale: self.scale,
             window: self.window,
-            soft_cap: None,
-            sinks: None,
+            soft_cap: self.soft_cap,
+            sinks,
             causal: true,
             value_from_key: false,
         };
         let mixed = graph.push(attention, &[query, key, value])?;
-        let weight = graph.weight(
-            &format!("{layer}.attn_output.weight"),
-            model_width,
-            self.heads * self.value_dim,
-        )?;
-        graph.push(Op::Linear { weight, bias: None }, &[mixed])
+        let output = Linear {
+            biases: self.output_bias,
+        };
+        let shape = [model_width, self.heads * self.value_dim];
+        output.push(graph, &format!("{layer}.attn_output"), shape, mixed)
     }
 
-    fn prepare_heads(
+    /// Queries, keys and values.
+    fn project(
+        &self,
+        graph: &mut GraphBuilder,
+        layer: &str,
+        model_width: usize,
+        input: ValueId,
+    ) -> Result<[ValueId; 3], GraphError> {
+        let widths = [
+            self.heads * self.head_dim,
+            self.kv_heads * self.head_dim,
+            self.kv_heads * self.value_dim,
+        ];
+        let linear = Linear { biases: self.biases };
+        let mut values = [input; 3];
+        if self.fused {
+            let all = widths.iter().sum();
+            let name = format!("{layer}.attn_qkv");
+            let fused = linear.push(graph, &name, [all, model_width], input)?;
+            let mut start = 0;
+            for (value, width) in values.iter_mut().zip(widths) {
+                let group = all;
+                *value = graph.push(Op::Slice { group, start, width }, &[fused])?;
+                start += width;
+            }
+        } else {
+            for ((value, width), part) in values.iter_mut().zip(widths).zip(["q", "k", "v"]) {
+                let name = format!("{layer}.attn_{part}");
+                *value = linear.push(graph, &name, [width, model_width], input)?;
+            }
+        }
+        Ok(values)
+    }
+
+    fn prepare(
         &self,
         graph: &mut GraphBuilder,
         norm_weight: &str,
-        heads: ValueId,
+        mut heads: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let normed = match self.head_norm {
-            Some(norm) => norm.push(graph, norm_weight, self.head_dim, heads)?,
-            None => heads,
-        };
-        match &self.rope {
-            Some(rope) => rope.push(graph, self.head_dim, normed),
-            None => Ok(normed),
+        for after_rope in [false, true] {
+            if let Some(norm) = self.head_norm.filter(|norm| norm.after_rope == after_rope) {
+                let group = if norm.whole {
+                    graph.width(heads)
+                } else {
+                    self.head_dim
+                };
+                heads = norm.norm.push(graph, norm_weight, group, heads)?;
+            }
+            if let Some(rope) = self.rope.as_ref().filter(|_| !after_rope) {
+                heads = rope.push(graph, self.head_dim, heads)?;
+            }
         }
+        Ok(heads)
     }
 }

@@ -2,7 +2,7 @@
 
 use mains_contract::{BlockFormat, Graph, GraphBuilder, GraphError, Op, OutputName, ValueId};
 
-use super::{Attention, GatedMlp, RmsNorm};
+use super::{Attention, Mlp, RmsNorm};
 
 /// What a family declares. Everything that a graph needs follows from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,12 @@ pub struct Decoder {
     pub vocabulary: usize,
     /// Positions that the model was made for.
     pub context: usize,
+    /// Factor on the embedding.
+    pub embedding_scale: f32,
+    /// Factor on each branch before it is added to the stream.
+    pub branch_scale: f32,
+    /// Factor on the logits.
+    pub logit_scale: f32,
     /// Whether the embedding's matrix also makes the logits.
     pub tied: bool,
     /// Norm before each branch and before the logits.
@@ -27,7 +33,7 @@ pub struct DecoderLayer {
     /// The first branch.
     pub attention: Attention,
     /// The second branch.
-    pub mlp: GatedMlp,
+    pub mlp: Mlp,
 }
 
 impl Decoder {
@@ -39,6 +45,7 @@ impl Decoder {
         let mut graph = GraphBuilder::new();
         let table = graph.weight("token_embd.weight", self.vocabulary, self.width)?;
         let mut stream = graph.push(Op::Embed { table }, &[])?;
+        stream = push_scale(&mut graph, self.embedding_scale, stream)?;
         for (index, layer) in self.layers.iter().enumerate() {
             stream = self.push_layer(&mut graph, index, layer, kv_format, stream)?;
         }
@@ -52,6 +59,7 @@ impl Decoder {
             graph.weight("output.weight", self.vocabulary, self.width)?
         };
         let logits = graph.push(Op::Linear { weight, bias: None }, &[normed])?;
+        let logits = push_scale(&mut graph, self.logit_scale, logits)?;
         graph.output(OutputName::Logits, logits);
         Ok(graph.build())
     }
@@ -71,13 +79,28 @@ impl Decoder {
         let branch = layer
             .attention
             .push(graph, &name, self.width, kv_format, normed)?;
+        let branch = push_scale(graph, self.branch_scale, branch)?;
         let stream = graph.push(Op::Add, &[stream, branch])?;
         let normed = self
             .norm
             .push(graph, &format!("{name}.ffn_norm.weight"), self.width, stream)?;
         let branch = layer.mlp.push(graph, &name, self.width, normed)?;
+        let branch = push_scale(graph, self.branch_scale, branch)?;
         let stream = graph.push(Op::Add, &[stream, branch])?;
         graph.end_layer();
         Ok(stream)
     }
+}
+
+/// `value * factor`, without an operation when that is `value`.
+#[expect(clippy::float_cmp, reason = "only the factor 1 itself changes nothing")]
+pub(super) fn push_scale(
+    graph: &mut GraphBuilder,
+    factor: f32,
+    value: ValueId,
+) -> Result<ValueId, GraphError> {
+    if factor == 1.0 {
+        return Ok(value);
+    }
+    graph.push(Op::Scale { factor }, &[value])
 }

@@ -5,13 +5,15 @@
 mod architecture;
 mod attention;
 mod decoder;
+mod experts;
 mod mlp;
 mod norm;
 mod rope;
 
 pub use architecture::{Architecture, Sizes};
-pub use attention::Attention;
+pub use attention::{Attention, HeadNorm};
 pub use decoder::{Decoder, DecoderLayer};
-pub use mlp::GatedMlp;
+pub use experts::{Experts, SharedExpert};
+pub use mlp::{GatedMlp, Mlp};
 pub use norm::RmsNorm;
 pub use rope::Rope;

@@ -2,13 +2,18 @@
 
 use std::path::Path;
 
+use mains_blocks::dequantize;
 use mains_contract::WeightData;
 use mains_formats::{Array, Gguf, HuggingFace, Tensor, Value};
 use serde_json::{Map, Value as Json};
 
 use super::defaults::{self, Defaults};
+use super::family::Part;
 use super::settings::{Settings, TensorHints};
 use super::{Family, ModelError};
+
+/// GGUF's tensor of what the frequencies of the rotation are divided by: a setting rather than a weight.
+pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Open files of one model.
 #[derive(Debug)]
@@ -48,6 +53,26 @@ impl Checkpoint {
         }
     }
 
+    /// The family of the model.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownFamily`] when it is none of ours.
+    pub fn family(&self) -> Result<&'static Family, ModelError> {
+        let name = self.family_name()?;
+        match self {
+            Self::Gguf(gguf) => {
+                let has_key = |key: &str| gguf.metadata().get(&format!("{name}.{key}")).is_some();
+                super::find_gguf(name, has_key)
+            }
+            Self::HuggingFace(_) => super::find(name),
+        }
+    }
+
+    /// Whether the files are GGUF.
+    pub(super) const fn is_gguf(&self) -> bool {
+        matches!(self, Self::Gguf(_))
+    }
+
     /// Source of the chat template.
     #[must_use]
     pub fn chat_template(&self) -> Option<&str> {
@@ -60,11 +85,12 @@ impl Checkpoint {
         }
     }
 
-    /// Names of all tensors, as the files have them.
+    /// Names of all tensors of weights, as the files have them.
     pub(super) fn tensor_names(&self) -> Vec<String> {
         let name = |tensor: Tensor<'_>| tensor.name.to_owned();
+        let is_weight = |tensor: &Tensor<'_>| tensor.name != ROPE_FACTORS;
         match self {
-            Self::Gguf(gguf) => gguf.tensors().map(name).collect(),
+            Self::Gguf(gguf) => gguf.tensors().filter(is_weight).map(name).collect(),
             Self::HuggingFace(folder) => folder.tensors().map(name).collect(),
         }
     }
@@ -83,11 +109,15 @@ impl Checkpoint {
         })
     }
 
-    /// The GGUF name of the tensor that the files call `name`; none when `family` has no such tensor.
-    pub(super) fn gguf_name(&self, family: &Family, name: &str) -> Option<String> {
+    /// What the tensor is that the files call `name`; none when `family` has no such tensor.
+    pub(super) fn part(&self, family: &Family, name: &str) -> Option<Part> {
         match self {
-            Self::Gguf(_) => family.has_tensor(name).then(|| name.to_owned()),
-            Self::HuggingFace(_) => family.gguf_name(name),
+            Self::Gguf(_) => family.has_tensor(name).then(|| Part {
+                gguf: name.to_owned(),
+                expert: None,
+                transform: family.transform(name),
+            }),
+            Self::HuggingFace(_) => family.part(name),
         }
     }
 
@@ -97,7 +127,7 @@ impl Checkpoint {
         match self {
             Self::Gguf(gguf) => {
                 let mut values = json_of(gguf);
-                let prefix = format!("{}.", family.name);
+                let prefix = format!("{}.", family.gguf);
                 values.retain(|key, _| key.starts_with(&prefix));
                 let values = values.into_iter();
                 let short = values.map(|(key, value)| (key[prefix.len()..].to_owned(), value));
@@ -110,14 +140,29 @@ impl Checkpoint {
     /// What tensors say beside the settings.
     #[must_use]
     pub fn hints(&self, family: &Family) -> TensorHints {
-        let find = |name: &str| match self {
-            Self::Gguf(gguf) => gguf.find(name),
-            Self::HuggingFace(folder) => folder.find(&family.huggingface_name(name)?),
-        };
+        let names = self.tensor_names();
+        let parts = names.iter().filter_map(|name| self.part(family, name));
+        let embedding = names.iter().find(|name| {
+            let part = self.part(family, name);
+            part.is_some_and(|part| part.gguf == "token_embd.weight")
+        });
+        let rows = embedding.and_then(|name| self.tensor(name).ok());
         TensorHints {
-            embedding_rows: find("token_embd.weight").map_or(0, |tensor| tensor.rows),
-            has_output: find("output.weight").is_some(),
+            embedding_rows: rows.map_or(0, |tensor| tensor.rows),
+            names: parts.map(|part| part.gguf).collect(),
+            rope_factors: self.rope_factors(),
         }
+    }
+
+    /// GGUF's factors of a rotation's frequencies.
+    fn rope_factors(&self) -> Option<Vec<f32>> {
+        let Self::Gguf(gguf) = self else {
+            return None;
+        };
+        let tensor = gguf.find(ROPE_FACTORS)?;
+        let mut factors = vec![0.0; tensor.rows * tensor.cols];
+        dequantize(tensor.format, tensor.bytes, &mut factors).ok()?;
+        Some(factors)
     }
 
     /// Default sampling and special tokens.

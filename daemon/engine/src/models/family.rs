@@ -4,38 +4,71 @@ use serde_json::Value;
 
 use super::ModelError;
 use super::settings::{Settings, TensorHints};
+use super::transform::Transform;
 use crate::blocks::Architecture;
 
 /// A model architecture: one value, declared in one file.
 #[derive(Debug)]
 pub struct Family {
-    /// GGUF's `general.architecture` and `model_type` of `config.json`.
+    /// `model_type` of `config.json`.
     pub name: &'static str,
+    /// GGUF's `general.architecture`. Several families may share one.
+    pub gguf: &'static str,
+    /// The key, behind the architecture's name and a dot, that tells this family from others of the same architecture.
+    pub(super) gguf_marker: Option<&'static str>,
     /// The name in tables.
     pub display_name: &'static str,
     /// Settings of `config.json`, beyond those of every family, that do not change what is computed.
     pub(super) ignored: &'static [&'static str],
-    /// Every tensor under both names.
-    pub(super) tensors: &'static [TensorName],
+    /// Every tensor under both names, in groups.
+    pub(super) tensors: &'static [&'static [TensorName]],
     /// Reads the settings into a declaration.
     pub(super) declare: fn(&mut Settings) -> Result<Architecture, ModelError>,
 }
 
 impl Family {
-    /// The tensor's name in GGUF, or `None` when the family has no tensor of that name in Hugging Face files.
+    /// The tensor's name in GGUF, or `None` when the family has no tensor of that name in Hugging Face files. Tensors of
+    /// one name are experts of one tensor.
     #[must_use]
     pub fn gguf_name(&self, huggingface: &str) -> Option<String> {
-        self.tensors
-            .iter()
-            .find_map(|tensor| translate(tensor.huggingface, tensor.gguf, huggingface))
+        self.part(huggingface).map(|part| part.gguf)
     }
 
-    /// The tensor's name in Hugging Face files, or `None` when the family has no tensor of that name in GGUF.
+    /// The tensor that the one of this name in Hugging Face files is, or is a part of.
+    pub(super) fn part(&self, huggingface: &str) -> Option<Part> {
+        let part = |tensor: &TensorName| {
+            let numbers = matched(tensor.huggingface, huggingface)?;
+            Some(Part {
+                gguf: filled(tensor.gguf, &numbers),
+                expert: numbers.get(1).map(|expert| expert.parse().unwrap_or(usize::MAX)),
+                transform: tensor.transform,
+            })
+        };
+        self.tensors().find_map(part)
+    }
+
+    /// The tensor's name in Hugging Face files, that of the first expert when each has one, or `None` when the family
+    /// has no tensor of that name in GGUF.
     #[must_use]
     pub fn huggingface_name(&self, gguf: &str) -> Option<String> {
-        self.tensors
-            .iter()
-            .find_map(|tensor| translate(tensor.gguf, tensor.huggingface, gguf))
+        let name = |tensor: &TensorName| {
+            let mut numbers = matched(tensor.gguf, gguf)?;
+            numbers.push("0");
+            Some(filled(tensor.huggingface, &numbers))
+        };
+        self.tensors().find_map(name)
+    }
+
+    /// What is done to the tensor of this GGUF name.
+    pub(super) fn transform(&self, gguf: &str) -> Transform {
+        let mut tensors = self.tensors();
+        tensors
+            .find(|tensor| matched(tensor.gguf, gguf).is_some())
+            .map_or(Transform::AsIs, |tensor| tensor.transform)
+    }
+
+    fn tensors(&self) -> impl Iterator<Item = &'static TensorName> {
+        self.tensors.iter().copied().flatten()
     }
 
     /// Whether the family has this tensor, by its GGUF name.
@@ -66,17 +99,17 @@ impl Family {
     ) -> Result<Vec<(String, Setting)>, ModelError> {
         let mut settings = Settings::from_huggingface(config, hints)?;
         self.declare(&mut settings)?;
-        let architecture = ("general.architecture".to_owned(), Setting::Text(self.name));
+        let architecture = ("general.architecture".to_owned(), Setting::Text(self.gguf));
         let hyperparameters = settings
             .into_read()
             .into_iter()
-            .map(|(key, value)| (format!("{}.{key}", self.name), value));
+            .map(|(key, value)| (format!("{}.{key}", self.gguf), value));
         Ok(std::iter::once(architecture).chain(hyperparameters).collect())
     }
 }
 
 /// A hyperparameter as GGUF stores it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
     /// GGUF's `UINT32`.
     Integer(u32),
@@ -84,28 +117,70 @@ pub enum Setting {
     Number(f32),
     /// GGUF's `STRING`.
     Text(&'static str),
+    /// GGUF's `BOOL`.
+    Flag(bool),
+    /// GGUF's array of `BOOL`, one a layer.
+    Flags(Vec<bool>),
+    /// GGUF's array of `UINT32`, one a layer.
+    Integers(Vec<u32>),
 }
 
-/// One tensor's two names. `{}` stands for the layer's number and occurs in both or in none.
+/// One tensor's two names. `{}` stands for the layer's number and occurs in both or in none; a second one, in the Hugging
+/// Face name alone, for an expert's: GGUF has all experts of a layer in one tensor.
 #[derive(Debug)]
 pub(super) struct TensorName {
     gguf: &'static str,
     huggingface: &'static str,
+    transform: Transform,
 }
 
 impl TensorName {
     pub(super) const fn new(gguf: &'static str, huggingface: &'static str) -> Self {
-        Self { gguf, huggingface }
+        Self {
+            gguf,
+            huggingface,
+            transform: Transform::AsIs,
+        }
+    }
+
+    /// The same with its numbers changed on the way.
+    pub(super) const fn with(self, transform: Transform) -> Self {
+        Self { transform, ..self }
     }
 }
 
-/// `name` by the pattern `to`, when it matches the pattern `from`.
-fn translate(from: &str, to: &str, name: &str) -> Option<String> {
-    let Some((prefix, suffix)) = from.split_once("{}") else {
-        return (from == name).then(|| to.to_owned());
-    };
-    let layer = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
-    is_layer_number(layer).then(|| to.replacen("{}", layer, 1))
+/// What a tensor of Hugging Face files is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The whole tensor's name in GGUF.
+    pub(super) gguf: String,
+    /// Which expert of it; none when it is the whole.
+    pub(super) expert: Option<usize>,
+    /// What is done to it.
+    pub(super) transform: Transform,
+}
+
+/// What stands for each `{}` when `name` has the pattern.
+fn matched<'a>(pattern: &str, name: &'a str) -> Option<Vec<&'a str>> {
+    let mut parts = pattern.split("{}");
+    let mut rest = name.strip_prefix(parts.next().unwrap_or(""))?;
+    let mut numbers = Vec::new();
+    for part in parts {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        rest = after.strip_prefix(part).filter(|_| is_layer_number(number))?;
+        numbers.push(number);
+    }
+    rest.is_empty().then_some(numbers)
+}
+
+/// The pattern with its `{}` replaced in order.
+fn filled(pattern: &str, numbers: &[&str]) -> String {
+    let mut name = pattern.to_owned();
+    for number in numbers {
+        name = name.replacen("{}", number, 1);
+    }
+    name
 }
 
 /// Digits without leading zeros: then each name has one counterpart.
@@ -123,15 +198,30 @@ mod tests {
         #[test]
         fn names_are_a_bijection(name in "(model\\.|blk\\.|token_embd|lm_head)?[a-z_.0-9]{0,30}", layer in 0u32..100_000) {
             for family in models::families() {
-                if let Some(gguf) = family.gguf_name(&name) {
+                if let Some(gguf) = family.part(&name).filter(|part| part.expert.is_none()).map(|part| part.gguf) {
                     prop_assert_eq!(family.huggingface_name(&gguf), Some(name.clone()));
                 }
-                for tensor in family.tensors {
+                for tensor in family.tensors() {
+                    let experts = tensor.huggingface.matches("{}").count() - tensor.gguf.matches("{}").count();
                     let gguf = tensor.gguf.replace("{}", &layer.to_string());
-                    let huggingface = tensor.huggingface.replace("{}", &layer.to_string());
+                    let huggingface = tensor.huggingface.replacen("{}", &layer.to_string(), 1).replace("{}", "0");
+                    prop_assert!(experts <= 1);
                     prop_assert_eq!(family.gguf_name(&huggingface), Some(gguf.clone()));
                     prop_assert_eq!(family.huggingface_name(&gguf), Some(huggingface));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn experts_are_parts_of_one_tensor() {
+        for family in models::families() {
+            let name = "model.layers.2.mlp.experts.13.up_proj.weight";
+            if let Some(part) = family.part(name) {
+                assert_eq!(
+                    (&part.gguf[..], part.expert),
+                    ("blk.2.ffn_up_exps.weight", Some(13))
+                );
             }
         }
     }

@@ -10,7 +10,16 @@ pub(super) struct Key {
     pub(super) huggingface: Option<&'static str>,
 }
 
-const fn key(gguf: &'static str, huggingface: &'static str) -> Key {
+/// A hyperparameter that Hugging Face does not have, or not by one name.
+pub(super) const fn in_gguf(gguf: &'static str) -> Key {
+    Key {
+        gguf,
+        huggingface: None,
+    }
+}
+
+/// A hyperparameter that both have.
+pub(super) const fn key(gguf: &'static str, huggingface: &'static str) -> Key {
     Key {
         gguf,
         huggingface: Some(huggingface),
@@ -26,7 +35,20 @@ pub(super) const KV_HEADS: Key = key("attention.head_count_kv", "num_key_value_h
 pub(super) const HEAD_DIM: Key = key("attention.key_length", "head_dim");
 pub(super) const RMS_EPSILON: Key = key("attention.layer_norm_rms_epsilon", "rms_norm_eps");
 pub(super) const ROPE_BASE: Key = key("rope.freq_base", "rope_theta");
-pub(super) const VALUE_DIM: Key = Key {
-    gguf: "attention.value_length",
-    huggingface: None,
-};
+pub(super) const WINDOW: Key = key("attention.sliding_window", "sliding_window");
+pub(super) const EXPERTS: Key = key("expert_count", "num_experts");
+pub(super) const LOCAL_EXPERTS: Key = key("expert_count", "num_local_experts");
+pub(super) const EXPERT_WIDTH: Key = key("expert_feed_forward_length", "moe_intermediate_size");
+pub(super) const SHARED_EXPERT_WIDTH: Key = key(
+    "expert_shared_feed_forward_length",
+    "shared_expert_intermediate_size",
+);
+pub(super) const EXPERTS_USED: Key = key("expert_used_count", "num_experts_per_tok");
+pub(super) const VALUE_DIM: Key = in_gguf("attention.value_length");
+/// How many numbers of a head rotate.
+pub(super) const ROTATED: Key = in_gguf("rope.dimension_count");
+pub(super) const ROPE_FACTOR: Key = in_gguf("rope.scaling.factor");
+pub(super) const ROPE_CONTEXT: Key = in_gguf("rope.scaling.original_context_length");
+pub(super) const YARN_SCALE: Key = in_gguf("rope.scaling.attn_factor");
+pub(super) const YARN_FAST: Key = in_gguf("rope.scaling.yarn_beta_fast");
+pub(super) const YARN_SLOW: Key = in_gguf("rope.scaling.yarn_beta_slow");

@@ -2,16 +2,34 @@
 //!
 //! A new family is one file and one line in [`families`].
 
+mod biases;
 mod checkpoint;
 pub mod convert;
 mod defaults;
+mod ernie4_5;
 mod error;
+mod experts;
 mod family;
+mod granite;
+mod hunyuan_v1_dense;
 mod keys;
+mod llama;
+mod mistral;
+mod mixtral;
 mod model;
+mod phi3;
+mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_moe;
+mod rope;
 mod settings;
+mod sizes;
+mod smollm3;
+mod tensors;
+mod transform;
 mod weights;
+mod windows;
 
 pub use checkpoint::Checkpoint;
 pub use error::ModelError;
@@ -23,7 +41,21 @@ pub use weights::{Cast, Weights};
 /// Every family.
 #[must_use]
 pub fn families() -> &'static [Family] {
-    const FAMILIES: &[Family] = &[qwen3::FAMILY];
+    const FAMILIES: &[Family] = &[
+        ernie4_5::FAMILY,
+        granite::FAMILY,
+        hunyuan_v1_dense::FAMILY,
+        llama::FAMILY,
+        // Before Mistral, which may have the same marks in GGUF and more.
+        mixtral::FAMILY,
+        mistral::FAMILY,
+        phi3::FAMILY,
+        qwen2::FAMILY,
+        qwen2_moe::FAMILY,
+        qwen3::FAMILY,
+        qwen3_moe::FAMILY,
+        smollm3::FAMILY,
+    ];
     FAMILIES
 }
 
@@ -35,12 +67,26 @@ pub fn find(name: &str) -> Result<&'static Family, ModelError> {
     families()
         .iter()
         .find(|family| family.name == name)
-        .ok_or_else(|| ModelError::UnknownFamily {
-            found: name.to_owned(),
-            known: families()
-                .iter()
-                .map(|family| family.name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
+        .ok_or_else(|| unknown(name))
+}
+
+/// The family of a GGUF file of this architecture; `has_key` tells whether it has a key behind the architecture's name
+/// and a dot.
+///
+/// # Errors
+/// [`ModelError::UnknownFamily`] lists those that there are.
+fn find_gguf(architecture: &str, has_key: impl Fn(&str) -> bool) -> Result<&'static Family, ModelError> {
+    let alike = || families().iter().filter(|family| family.gguf == architecture);
+    let marked = |family: &&Family| family.gguf_marker.is_some_and(&has_key);
+    let found = alike().find(marked);
+    let found = found.or_else(|| alike().find(|family| family.gguf_marker.is_none()));
+    found.ok_or_else(|| unknown(architecture))
+}
+
+fn unknown(found: &str) -> ModelError {
+    let names: Vec<&str> = families().iter().map(|family| family.name).collect();
+    ModelError::UnknownFamily {
+        found: found.to_owned(),
+        known: names.join(", "),
+    }
 }

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use mains_contract::{BlockFormat, Bytes, Graph};
+use mains_contract::{BlockFormat, Bytes, Graph, Op};
 use mains_types::SamplingDefaults;
 
 use super::weights::refuse;
-use super::{Cast, Checkpoint, Family, ModelError, Weights, find};
+use super::{Cast, Checkpoint, Family, ModelError, Weights};
 
 /// Choices at load that change a model's answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Model {
     pub info: ModelInfo,
     /// Where a driver gets its weights from.
     pub weights: Weights,
+    /// What frequencies of the rotation are divided by, one a pair of numbers; GGUF keeps them as a tensor.
+    pub rope_factors: Option<Vec<f32>>,
     checkpoint: Arc<Checkpoint>,
 }
 
@@ -80,10 +82,11 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_checkpoint(checkpoint: Arc<Checkpoint>, options: &ModelOptions) -> Result<Self, ModelError> {
-        let family = find(checkpoint.family_name()?)?;
-        let architecture = family.declare(&mut checkpoint.settings(family)?)?;
+        let family = checkpoint.family()?;
+        let mut settings = checkpoint.settings(family)?;
+        let architecture = family.declare(&mut settings)?;
         let graph = Arc::new(architecture.graph(options.kv_format)?);
-        let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast)?;
+        let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast, head_dim(&graph))?;
         if architecture.tied() {
             // Some files hold the tied matrix twice.
             weights.drop_tensor("output.weight");
@@ -117,6 +120,7 @@ impl Model {
             graph,
             info,
             weights,
+            rope_factors: settings.rope_factors(),
             checkpoint,
         })
     }
@@ -184,6 +188,16 @@ fn check_tensors(graph: &Graph, weights: &Weights, family: &Family) -> Result<()
         )),
         None => Ok(()),
     }
+}
+
+/// Width of a query head: what is done to tensors may depend on it. 1 when there is no attention.
+fn head_dim(graph: &Graph) -> usize {
+    let of_attention = |op: &Op| match op {
+        Op::Attention { head_dim, .. } => Some(*head_dim),
+        _ => None,
+    };
+    let found = graph.nodes().iter().find_map(|node| of_attention(&node.op));
+    found.unwrap_or(1)
 }
 
 fn bounded(size: usize) -> u32 {

@@ -28,7 +28,11 @@ const IGNORED: &[&str] = &[
     "eos_token_id",
     "initializer_range",
     "model_type",
+    "output_router_logits",
     "pad_token_id",
+    "pretraining_tp",
+    "router_aux_loss_coef",
+    "router_jitter_noise",
     "tie_word_embeddings",
     "torch_dtype",
     "transformers_version",
@@ -39,12 +43,14 @@ const IGNORED: &[&str] = &[
 const IGNORED_IN_GGUF: &[&str] = &["vocab_size"];
 
 /// What tensors say about a model beside its settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TensorHints {
     /// Rows of the embedding: GGUF has no other word on the vocabulary's size.
     pub embedding_rows: usize,
-    /// Whether there is a matrix for the logits apart from the embedding.
-    pub has_output: bool,
+    /// Names of all tensors in GGUF: which biases there are, and whether there is a matrix for the logits.
+    pub names: BTreeSet<String>,
+    /// What each frequency of the rotation is divided by, from the tensor `rope_freqs.weight`.
+    pub rope_factors: Option<Vec<f32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +67,7 @@ pub(super) struct Settings {
     hints: TensorHints,
     used: BTreeSet<String>,
     read: Vec<(&'static str, Setting)>,
+    rope_factors: Option<Vec<f32>>,
 }
 
 impl Settings {
@@ -84,6 +91,7 @@ impl Settings {
             hints,
             used: BTreeSet::new(),
             read: Vec::new(),
+            rope_factors: None,
         }
     }
 
@@ -123,27 +131,54 @@ impl Settings {
         self.record_number(key, &name, &value)
     }
 
-    /// The base of rotary frequencies that are not scaled for longer contexts. Any scaling is refused.
-    pub(super) fn unscaled_rope_base(&mut self) -> Result<f32, ModelError> {
+    /// A positive number that changes nothing when it is `default`, as when it is not there.
+    #[expect(clippy::float_cmp, reason = "only the default itself changes nothing")]
+    pub(super) fn number_or(&mut self, key: Key, default: f32) -> Result<f32, ModelError> {
+        let Some((name, value)) = self.take_key(key) else {
+            return Ok(default);
+        };
+        let number = self.record_number(key, &name, &value)?;
+        if number == default {
+            self.read.pop();
+        }
+        Ok(number)
+    }
+
+    /// A size that says nothing when it is absent or null.
+    pub(super) fn optional_integer(&mut self, key: Key) -> Result<Option<usize>, ModelError> {
+        self.take_key(key)
+            .map(|(name, value)| self.record_integer(key, &name, &value))
+            .transpose()
+    }
+
+    /// Whether the model has a part: in `config.json` the setting `name` says so, `default` when it does not; in GGUF
+    /// the tensor `tensor`, whose `{}` stands for any layer.
+    pub(super) fn has_part(&mut self, name: &str, default: bool, tensor: &str) -> Result<bool, ModelError> {
         if self.origin == Origin::Gguf {
-            if let Some(value) = self.take("rope.scaling.type").filter(|value| *value != "none") {
-                return Err(ModelError::setting("rope.scaling.type", &value, "only none"));
-            }
-            return self.number(keys::ROPE_BASE);
+            return Ok(self.has_tensor(tensor));
         }
-        // `rope_scaling` and a base at the top level are what files from before `rope_parameters` have.
-        for name in ["rope_parameters", "rope_scaling"] {
-            match self.take(name) {
-                None | Some(Value::Null) => {}
-                Some(Value::Object(parameters)) => {
-                    if let Some(base) = check_rope_parameters(name, &parameters)? {
-                        return self.record_number(keys::ROPE_BASE, "rope_theta", &base);
-                    }
-                }
-                Some(other) => return Err(ModelError::setting(name, &other, "it must be an object")),
-            }
+        self.flag(name, default)
+    }
+
+    /// Whether a tensor of this GGUF name is there, whose `{}` stands for any layer.
+    pub(super) fn has_tensor(&self, tensor: &str) -> bool {
+        let (start, end) = tensor.split_once("{}").unwrap_or((tensor, ""));
+        let mut names = self.hints.names.iter();
+        names.any(|name| name.starts_with(start) && name.ends_with(end))
+    }
+
+    /// A setting of `config.json` that is true or false.
+    pub(super) fn flag(&mut self, name: &str, default: bool) -> Result<bool, ModelError> {
+        match self.take_huggingface(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(other) => Err(ModelError::setting(name, &other, "true or false")),
         }
-        self.number(keys::ROPE_BASE)
+    }
+
+    /// Whether the settings are GGUF's.
+    pub(super) fn is_gguf(&self) -> bool {
+        self.origin == Origin::Gguf
     }
 
     /// Tokens in the vocabulary.
@@ -167,7 +202,7 @@ impl Settings {
                 &other,
                 "true or false",
             )),
-            (Origin::Gguf, _) => Ok(!self.hints.has_output),
+            (Origin::Gguf, _) => Ok(!self.hints.names.contains("output.weight")),
         }
     }
 
@@ -215,6 +250,12 @@ impl Settings {
             .values
             .iter()
             .find(|(name, _)| !self.used.contains(*name) && !known.contains(&name.as_str()));
+        if self.hints.rope_factors.is_some() {
+            return Err(super::weights::refuse(
+                "rope_freqs.weight",
+                "the family has no use for it",
+            ));
+        }
         match unread {
             Some((name, value)) => Err(ModelError::setting(
                 name,
@@ -230,7 +271,53 @@ impl Settings {
         self.read
     }
 
-    fn take(&mut self, name: &str) -> Option<Value> {
+    /// What the frequencies of the rotation are divided by: GGUF keeps it as the tensor `rope_freqs.weight`.
+    pub(super) fn rope_factors(&self) -> Option<Vec<f32>> {
+        self.rope_factors.clone()
+    }
+
+    /// The factors that come as a tensor, one a pair.
+    pub(super) fn take_rope_factors(&mut self, pairs: usize) -> Result<Option<Vec<f32>>, ModelError> {
+        let factors = self.hints.rope_factors.take();
+        match factors {
+            Some(factors) if factors.len() != pairs => Err(super::weights::refuse(
+                "rope_freqs.weight",
+                format!(
+                    "it has {} numbers, heads have {pairs} pairs that rotate",
+                    factors.len()
+                ),
+            )),
+            factors => Ok(factors),
+        }
+    }
+
+    /// Remembers the factors for GGUF.
+    pub(super) fn record_rope_factors(&mut self, factors: Vec<f32>) {
+        self.rope_factors = Some(factors);
+    }
+
+    /// Remembers a name for GGUF.
+    pub(super) fn record_text(&mut self, key: &'static str, text: &'static str) {
+        self.read.push((key, Setting::Text(text)));
+    }
+
+    /// Remembers a choice for GGUF.
+    pub(super) fn record_flag(&mut self, key: &'static str, flag: bool) {
+        self.read.push((key, Setting::Flag(flag)));
+    }
+
+    /// Remembers a choice a layer for GGUF.
+    pub(super) fn record_flags(&mut self, key: &'static str, flags: Vec<bool>) {
+        self.read.push((key, Setting::Flags(flags)));
+    }
+
+    /// The value of `name`, which somebody else reads.
+    pub(super) fn peek(&self, name: &str) -> Option<Value> {
+        self.values.get(name).cloned()
+    }
+
+    /// The value of `name`, which counts as read.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         let value = self.values.get(name).cloned();
         if value.is_some() {
             self.used.insert(name.to_owned());
@@ -238,7 +325,8 @@ impl Settings {
         value
     }
 
-    fn take_huggingface(&mut self, name: &str) -> Option<Value> {
+    /// The value of `name` in a `config.json`.
+    pub(super) fn take_huggingface(&mut self, name: &str) -> Option<Value> {
         if self.origin == Origin::HuggingFace {
             self.take(name)
         } else {
@@ -268,18 +356,25 @@ impl Settings {
         }
     }
 
-    fn record_integer(&mut self, key: Key, name: &str, value: &Value) -> Result<usize, ModelError> {
+    /// Remembers a size for GGUF.
+    pub(super) fn record_integer(
+        &mut self,
+        key: Key,
+        name: &str,
+        value: &Value,
+    ) -> Result<usize, ModelError> {
         let integer = size(name, value)?;
         let stored = u32::try_from(integer).expect("MAX_SIZE is below 2^32");
         self.read.push((key.gguf, Setting::Integer(stored)));
         Ok(integer)
     }
 
+    /// Remembers a positive number for GGUF.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "GGUF and the operations take float32"
     )]
-    fn record_number(&mut self, key: Key, name: &str, value: &Value) -> Result<f32, ModelError> {
+    pub(super) fn record_number(&mut self, key: Key, name: &str, value: &Value) -> Result<f32, ModelError> {
         let number = value.as_f64().map(|number| number as f32);
         match number.filter(|number| number.is_finite() && *number > 0.0) {
             Some(number) => {
@@ -289,25 +384,6 @@ impl Settings {
             None => Err(ModelError::setting(name, value, "a number above 0")),
         }
     }
-}
-
-/// The base that unscaled rope parameters give, if they do.
-fn check_rope_parameters(name: &str, parameters: &Map<String, Value>) -> Result<Option<Value>, ModelError> {
-    for (key, value) in parameters {
-        let honoured = match key.as_str() {
-            "rope_type" | "type" => value == "default",
-            "rope_theta" => true,
-            _ => false,
-        };
-        if !honoured {
-            return Err(ModelError::setting(
-                &format!("{name}.{key}"),
-                value,
-                "only rope_type \"default\" with its rope_theta",
-            ));
-        }
-    }
-    Ok(parameters.get("rope_theta").cloned())
 }
 
 fn size(name: &str, value: &Value) -> Result<usize, ModelError> {

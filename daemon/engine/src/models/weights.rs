@@ -1,5 +1,6 @@
 //! A model's weights under their GGUF names, as stored or cast to another format on the way to the driver.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -7,6 +8,7 @@ use mains_blocks::{BlockError, BlockFormat, dequantize, quantize};
 use mains_contract::{DriverError, WeightData, WeightSource};
 use mains_types::TensorFacts;
 
+use super::transform::{Shape, Transform};
 use super::{Checkpoint, Family, ModelError};
 
 /// Which formats weights are loaded in.
@@ -22,7 +24,7 @@ pub enum Cast {
 }
 
 impl Cast {
-    fn target(&self, name: &str, stored: &WeightData<'_>) -> BlockFormat {
+    fn target(&self, name: &str, stored: Shape) -> BlockFormat {
         match self {
             Self::AsStored => stored.format,
             Self::Matrices(_) if stored.rows == 1 => BlockFormat::F32,
@@ -38,57 +40,68 @@ impl Cast {
 pub struct Weights {
     checkpoint: Arc<Checkpoint>,
     entries: BTreeMap<String, Entry>,
+    head_dim: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Its name in the files.
-    stored_name: String,
+    /// Its name in the files, or those of all experts in order.
+    stored_names: Vec<String>,
+    transform: Transform,
+    /// As the graph takes it before a cast.
+    shape: Shape,
     facts: TensorFacts,
     made: OnceLock<Vec<u8>>,
 }
 
 impl Weights {
-    /// Lists the tensors of `checkpoint` under the names of `family`.
+    /// Lists the tensors of `checkpoint` under the names of `family`; heads are `head_dim` wide.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] when a tensor does not belong to the family, is there twice under two names, or its rows
-    /// do not suit the format that it is cast to.
-    pub(super) fn new(checkpoint: Arc<Checkpoint>, family: &Family, cast: &Cast) -> Result<Self, ModelError> {
-        let mut entries = BTreeMap::new();
-        for stored_name in checkpoint.tensor_names() {
-            let name = checkpoint.gguf_name(family, &stored_name).ok_or_else(|| {
-                refuse(
-                    &stored_name,
-                    format!("the family {} has no such tensor", family.name),
-                )
-            })?;
-            let stored = checkpoint.tensor(&stored_name)?;
-            let format = cast.target(&name, &stored);
-            if format.row_bytes(stored.cols).is_none() {
+    /// [`ModelError::Tensor`] when a tensor does not belong to the family, is there twice under two names, experts are
+    /// missing or differ, or its rows do not suit the format that it is cast to.
+    pub(super) fn new(
+        checkpoint: Arc<Checkpoint>,
+        family: &Family,
+        cast: &Cast,
+        head_dim: usize,
+    ) -> Result<Self, ModelError> {
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        for (name, (transform, parts)) in named_parts(&checkpoint, family)? {
+            let shape = whole_shape(&checkpoint, transform, &parts)?;
+            let stored_names: Vec<String> = parts.into_values().collect();
+            let format = cast.target(&name, shape);
+            if format.row_bytes(shape.cols).is_none() {
                 let reason = format!(
                     "a row of {} numbers is no whole number of {format} blocks of {}",
-                    stored.cols,
+                    shape.cols,
                     format.block_len()
                 );
-                return Err(refuse(&stored_name, reason));
+                return Err(refuse(&stored_names[0], reason));
             }
             let facts = TensorFacts {
                 name: name.clone(),
                 format,
-                rows: stored.rows as u64,
-                cols: stored.cols as u64,
+                rows: shape.rows as u64,
+                cols: shape.cols as u64,
             };
+            let made = OnceLock::new();
             entries.insert(
                 name,
                 Entry {
-                    stored_name,
+                    stored_names,
+                    transform,
+                    shape,
                     facts,
-                    made: OnceLock::new(),
+                    made,
                 },
             );
         }
-        Ok(Self { checkpoint, entries })
+        Ok(Self {
+            checkpoint,
+            entries,
+            head_dim,
+        })
     }
 
     /// Every tensor in the order of names, in the format that it is loaded in.
@@ -102,9 +115,55 @@ impl Weights {
         self.entries.get(name).map(|entry| &entry.facts)
     }
 
-    /// Its name in the files.
+    /// Its name in the files, that of the first expert when each has one.
     pub(super) fn stored_name(&self, name: &str) -> Option<&str> {
-        self.entries.get(name).map(|entry| entry.stored_name.as_str())
+        self.entries.get(name).map(|entry| entry.stored_names[0].as_str())
+    }
+
+    /// Its numbers in GGUF's order, in the format that the graph takes before a cast.
+    pub(super) fn exported(&self, name: &str) -> Result<Cow<'_, [u8]>, DriverError> {
+        let entry = self.entry(name)?;
+        let is_gguf = self.checkpoint.is_gguf();
+        if entry.stored_names.len() == 1 && (is_gguf || entry.transform == Transform::AsIs) {
+            return Ok(Cow::Borrowed(self.stored(name, &entry.stored_names[0])?.bytes));
+        }
+        let bytes = self.graph_bytes(name, entry)?.into_owned();
+        Ok(Cow::Owned(entry.transform.export(
+            entry.shape,
+            self.head_dim,
+            bytes,
+        )))
+    }
+
+    /// The graph's tensor before a cast.
+    fn graph_bytes(&self, name: &str, entry: &Entry) -> Result<Cow<'_, [u8]>, DriverError> {
+        let is_gguf = self.checkpoint.is_gguf();
+        let first = self.stored(name, &entry.stored_names[0])?;
+        if entry.stored_names.len() == 1 && !entry.transform.changes(is_gguf) {
+            return Ok(Cow::Borrowed(first.bytes));
+        }
+        let mut bytes = Vec::new();
+        for stored_name in &entry.stored_names {
+            bytes.extend_from_slice(self.stored(name, stored_name)?.bytes);
+        }
+        let stored = Shape {
+            format: first.format,
+            ..entry.shape
+        };
+        let loaded = entry.transform.load(is_gguf, stored, self.head_dim, &bytes);
+        loaded
+            .map(Cow::Owned)
+            .map_err(|error| failed(name, error.to_string()))
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, DriverError> {
+        let entry = self.entries.get(name);
+        entry.ok_or_else(|| failed(name, "the files have no such tensor".to_owned()))
+    }
+
+    fn stored(&self, name: &str, stored_name: &str) -> Result<WeightData<'_>, DriverError> {
+        let stored = self.checkpoint.tensor(stored_name);
+        stored.map_err(|error| failed(name, error.to_string()))
     }
 
     /// Forgets the tensor called `name`: no driver will ask for it.
@@ -115,55 +174,99 @@ impl Weights {
 
 impl WeightSource for Weights {
     fn weight(&self, name: &str) -> Result<WeightData<'_>, DriverError> {
-        let failed = |reason: String| DriverError::Weight {
-            name: name.to_owned(),
-            reason,
-        };
-        let entry = self
-            .entries
-            .get(name)
-            .ok_or_else(|| failed("the files have no such tensor".to_owned()))?;
-        let stored = self
-            .checkpoint
-            .tensor(&entry.stored_name)
-            .map_err(|error| failed(error.to_string()))?;
-        let format = entry.facts.format;
-        if stored.format == format {
-            return Ok(stored);
-        }
-        let bytes = match entry.made.get() {
-            Some(bytes) => bytes,
-            None => {
-                let made = cast(&stored, format).map_err(|error| failed(error.to_string()))?;
-                entry.made.get_or_init(|| made)
-            }
-        };
-        Ok(WeightData {
+        let entry = self.entry(name)?;
+        let (shape, format) = (entry.shape, entry.facts.format);
+        let data = |bytes| WeightData {
             format,
-            rows: stored.rows,
-            cols: stored.cols,
+            rows: shape.rows,
+            cols: shape.cols,
             bytes,
-        })
+        };
+        if let Some(bytes) = entry.made.get() {
+            return Ok(data(bytes));
+        }
+        let made = match self.graph_bytes(name, entry)? {
+            Cow::Borrowed(bytes) if shape.format == format => return Ok(data(bytes)),
+            Cow::Owned(bytes) if shape.format == format => bytes,
+            bytes => cast(shape, &bytes, format).map_err(|error| failed(name, error.to_string()))?,
+        };
+        Ok(data(entry.made.get_or_init(|| made)))
     }
 }
 
-fn cast(stored: &WeightData<'_>, format: BlockFormat) -> Result<Vec<u8>, BlockError> {
-    let partial = |format| BlockError::PartialBlock {
-        format,
-        numbers: stored.cols,
+/// By GGUF name: what is done to the tensor, and its parts' names in the files by the number of the expert.
+type NamedParts = BTreeMap<String, (Transform, BTreeMap<usize, String>)>;
+
+fn named_parts(checkpoint: &Checkpoint, family: &Family) -> Result<NamedParts, ModelError> {
+    let mut named = NamedParts::new();
+    for stored_name in checkpoint.tensor_names() {
+        let part = checkpoint.part(family, &stored_name).ok_or_else(|| {
+            let reason = format!("the family {} has no such tensor", family.name);
+            refuse(&stored_name, reason)
+        })?;
+        let (_, parts) = named
+            .entry(part.gguf)
+            .or_insert_with(|| (part.transform, BTreeMap::new()));
+        if let Some(other) = parts.insert(part.expert.unwrap_or(0), stored_name.clone()) {
+            return Err(refuse(&stored_name, format!("it is the same as {other}")));
+        }
+    }
+    Ok(named)
+}
+
+/// The shape of all parts one below the other, in the format that the transform gives.
+fn whole_shape(
+    checkpoint: &Checkpoint,
+    transform: Transform,
+    parts: &BTreeMap<usize, String>,
+) -> Result<Shape, ModelError> {
+    let mut whole: Option<Shape> = None;
+    let mut format = BlockFormat::F32;
+    for ((expert, stored_name), expected) in parts.iter().zip(0..) {
+        if *expert != expected {
+            return Err(refuse(
+                stored_name,
+                format!("that of expert {expected} is missing"),
+            ));
+        }
+        let stored = checkpoint.tensor(stored_name)?;
+        let first = whole.get_or_insert(Shape {
+            format: stored.format,
+            rows: 0,
+            cols: stored.cols,
+        });
+        if (stored.format, stored.cols) != (first.format, first.cols) {
+            return Err(refuse(stored_name, "it is not like the other experts'"));
+        }
+        first.rows += stored.rows;
+        format = transform.format(checkpoint.is_gguf(), stored.format);
+    }
+    let whole = whole.expect("a tensor that was named has a part");
+    Ok(Shape { format, ..whole })
+}
+
+fn failed(name: &str, reason: String) -> DriverError {
+    DriverError::Weight {
+        name: name.to_owned(),
+        reason,
+    }
+}
+
+fn cast(shape: Shape, bytes: &[u8], format: BlockFormat) -> Result<Vec<u8>, BlockError> {
+    let row_bytes = |format: BlockFormat| {
+        format.row_bytes(shape.cols).ok_or(BlockError::PartialBlock {
+            format,
+            numbers: shape.cols,
+        })
     };
-    let from = stored
-        .format
-        .row_bytes(stored.cols)
-        .ok_or_else(|| partial(stored.format))?;
-    let to = format.row_bytes(stored.cols).ok_or_else(|| partial(format))?;
-    let mut numbers = vec![0.0; stored.cols];
-    let mut bytes = vec![0; to * stored.rows];
-    for (source, target) in stored.bytes.chunks_exact(from).zip(bytes.chunks_exact_mut(to)) {
-        dequantize(stored.format, source, &mut numbers)?;
+    let (from, to) = (row_bytes(shape.format)?, row_bytes(format)?);
+    let mut numbers = vec![0.0; shape.cols];
+    let mut made = vec![0; to * shape.rows];
+    for (source, target) in bytes.chunks_exact(from).zip(made.chunks_exact_mut(to)) {
+        dequantize(shape.format, source, &mut numbers)?;
         quantize(format, &numbers, target)?;
     }
-    Ok(bytes)
+    Ok(made)
 }
 
 pub(super) fn refuse(name: &str, reason: impl Into<String>) -> ModelError {

@@ -3,6 +3,7 @@
 use std::io;
 
 use mains_blocks::BlockError;
+use mains_contract::DriverError;
 use mains_formats::{FormatError, Reason};
 
 use crate::models::ModelError;
@@ -19,6 +20,9 @@ pub enum ConvertError {
     /// The new file would break the format's bounds.
     #[error("the new file: {0}")]
     Head(#[from] Reason),
+    /// A tensor's numbers can not be made.
+    #[error(transparent)]
+    Weight(DriverError),
     /// A number does not fit the format.
     #[error("tensor {name}, row {row}: {source}")]
     Tensor {

@@ -1,7 +1,7 @@
 //! Metadata but for the tokenizer's: what the file is, the hyperparameters, default sampling.
 
 use mains_blocks::BlockFormat;
-use mains_formats::{Gguf, HuggingFace, Value};
+use mains_formats::{Array, Gguf, HuggingFace, Value};
 
 use super::tensors::Planned;
 use crate::models::{Model, ModelError, Setting, TensorHints};
@@ -38,6 +38,9 @@ pub(super) fn of_folder(
             Setting::Integer(value) => Value::U32(value),
             Setting::Number(value) => Value::F32(value),
             Setting::Text(value) => Value::String(value.to_owned()),
+            Setting::Flag(value) => Value::Bool(value),
+            Setting::Flags(values) => Value::Array(Array::Bool(values)),
+            Setting::Integers(values) => Value::Array(Array::U32(values)),
         };
         entries.push((key, value));
     }

@@ -17,7 +17,7 @@ use mains_formats::{GgufWriter, Value};
 
 pub use error::ConvertError;
 
-use crate::models::{Checkpoint, Model, ModelOptions};
+use crate::models::{Checkpoint, Model, ModelOptions, Weights};
 use tensors::Planned;
 
 /// What the new file should be.
@@ -36,7 +36,7 @@ pub struct ConvertOptions {
 /// A conversion that was planned and can be written.
 #[derive(Debug)]
 pub struct Conversion {
-    checkpoint: Arc<Checkpoint>,
+    weights: Weights,
     writer: GgufWriter,
     tensors: Vec<Planned>,
     notes: Vec<String>,
@@ -72,7 +72,7 @@ impl Conversion {
         let specs = tensors.iter().map(|planned| planned.spec.clone()).collect();
         let writer = GgufWriter::new(&metadata, specs)?;
         Ok(Self {
-            checkpoint,
+            weights: model.weights,
             writer,
             tensors,
             notes,
@@ -100,7 +100,7 @@ impl Conversion {
         self.writer.write(out, |spec, out| {
             let planned = tensors.next().expect("the writer was made of these tensors");
             debug_assert_eq!(planned.spec.name, spec.name, "the writer keeps their order");
-            tensors::write(&self.checkpoint, planned, out)
+            tensors::write(&self.weights, planned, out)
         })
     }
 }

@@ -1,63 +1,99 @@
 //! Tensors: which format each gets, and their numbers in it.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use mains_blocks::{BlockFormat, dequantize, quantize};
-use mains_formats::{FormatError, Tensor, TensorSpec};
+use mains_formats::{Tensor, TensorSpec};
 
 use super::ConvertError;
-use crate::models::{Checkpoint, Model};
+use crate::models::checkpoint::ROPE_FACTORS;
+use crate::models::{Checkpoint, Model, Weights};
 
 /// Numbers that are converted at once: enough to make calls cheap, and 4 MiB of float32.
 const CHUNK_NUMBERS: usize = 1 << 20;
 
 /// A tensor of the new file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planned {
-    /// Its name in the files that are converted.
-    pub(super) stored_name: String,
+    /// Columns, and the format before.
+    shape: (usize, BlockFormat),
+    /// Numbers that are no weight of the model.
+    numbers: Option<Vec<f32>>,
     pub(super) spec: TensorSpec,
 }
 
-/// Every tensor that the model uses, in the order of its files.
+/// Every tensor that the model uses, in the order of its files; experts are one tensor.
 pub(super) fn plan(
     checkpoint: &Checkpoint,
     model: &Model,
     wanted: Option<BlockFormat>,
     notes: &mut Vec<String>,
 ) -> Vec<Planned> {
-    let mut planned = Vec::new();
+    let mut planned: Vec<Planned> = model
+        .rope_factors
+        .iter()
+        .map(|factors| rope_factors(factors))
+        .collect();
+    let from_folder = matches!(checkpoint, Checkpoint::HuggingFace(_));
+    let mut experts = BTreeSet::new();
     for tensor in stored_tensors(checkpoint) {
-        let name = match checkpoint {
-            Checkpoint::Gguf(_) => Some(tensor.name.to_owned()),
-            Checkpoint::HuggingFace(_) => model.family.gguf_name(tensor.name),
-        };
-        let Some(name) = name.filter(|name| model.weights.facts(name).is_some()) else {
-            notes.push(format!(
-                "{} is left out: the settings have no use for it",
-                tensor.name
-            ));
+        let part = checkpoint.part(model.family, tensor.name);
+        let part = part.filter(|part| model.weights.facts(&part.gguf).is_some());
+        let Some(part) = part else {
+            if tensor.name != ROPE_FACTORS {
+                notes.push(format!(
+                    "{} is left out: the settings have no use for it",
+                    tensor.name
+                ));
+            }
             continue;
         };
-        let from_folder = matches!(checkpoint, Checkpoint::HuggingFace(_));
+        if part.expert.is_some() && !experts.insert(part.gguf.clone()) {
+            continue;
+        }
+        let mut dims = tensor.dims.to_vec();
+        if part.expert.is_some() {
+            let facts = model.weights.facts(&part.gguf);
+            let rows = facts.map_or(tensor.rows, |facts| {
+                usize::try_from(facts.rows).unwrap_or(tensor.rows)
+            });
+            dims.insert(0, rows / tensor.rows.max(1));
+        }
         let format = format(from_folder, &tensor, wanted);
         if let Some(wanted) = wanted.filter(|wanted| is_matrix(&tensor) && *wanted != format) {
             notes.push(format!(
-                "{name} becomes {format}: its rows of {} are no whole number of {wanted} blocks of {}",
+                "{} becomes {format}: its rows of {} are no whole number of {wanted} blocks of {}",
+                part.gguf,
                 tensor.cols,
                 wanted.block_len()
             ));
         }
         planned.push(Planned {
-            stored_name: tensor.name.to_owned(),
+            shape: (tensor.cols, part.transform.format(!from_folder, tensor.format)),
+            numbers: None,
             spec: TensorSpec {
-                name,
+                name: part.gguf,
                 format,
-                dims: tensor.dims.to_vec(),
+                dims,
             },
         });
     }
     planned
+}
+
+/// The tensor of what the frequencies of the rotation are divided by.
+fn rope_factors(factors: &[f32]) -> Planned {
+    Planned {
+        shape: (factors.len(), BlockFormat::F32),
+        numbers: Some(factors.to_vec()),
+        spec: TensorSpec {
+            name: ROPE_FACTORS.to_owned(),
+            format: BlockFormat::F32,
+            dims: vec![factors.len()],
+        },
+    }
 }
 
 /// The format of a tensor in the new file. Vectors are F32, as drivers and other programs expect. A matrix whose rows do
@@ -88,45 +124,39 @@ pub(super) fn is_matrix(tensor: &Tensor<'_>) -> bool {
 }
 
 /// Writes a tensor's numbers in its new format.
-pub(super) fn write(
-    checkpoint: &Checkpoint,
-    planned: &Planned,
-    out: &mut dyn Write,
-) -> Result<(), ConvertError> {
-    let tensor = stored(checkpoint, &planned.stored_name)?;
-    let (from, to) = (tensor.format, planned.spec.format);
+pub(super) fn write(weights: &Weights, planned: &Planned, out: &mut dyn Write) -> Result<(), ConvertError> {
+    let name = &planned.spec.name;
+    let stored = match &planned.numbers {
+        Some(numbers) => Cow::Owned(numbers.iter().flat_map(|number| number.to_le_bytes()).collect()),
+        None => weights.exported(name).map_err(ConvertError::Weight)?,
+    };
+    let (cols, from) = planned.shape;
+    let to = planned.spec.format;
     if from == to {
-        return Ok(out.write_all(tensor.bytes)?);
+        return Ok(out.write_all(&stored)?);
     }
     let whole = "rows were checked against both formats when they were planned";
     let (from_row, to_row) = (
-        from.row_bytes(tensor.cols).expect(whole),
-        to.row_bytes(tensor.cols).expect(whole),
+        from.row_bytes(cols).expect(whole),
+        to.row_bytes(cols).expect(whole),
     );
-    let rows = (CHUNK_NUMBERS / tensor.cols).max(1);
-    let mut numbers = vec![0.0; rows * tensor.cols];
+    let rows = (CHUNK_NUMBERS / cols).max(1);
+    let mut numbers = vec![0.0; rows * cols];
     let mut bytes = vec![0; rows * to_row];
-    for (index, chunk) in tensor.bytes.chunks(rows * from_row).enumerate() {
+    for (index, chunk) in stored.chunks(rows * from_row).enumerate() {
         let rows_here = chunk.len() / from_row;
-        let numbers = &mut numbers[..rows_here * tensor.cols];
+        let numbers = &mut numbers[..rows_here * cols];
         let bytes = &mut bytes[..rows_here * to_row];
         dequantize(from, chunk, numbers)
             .and_then(|()| quantize(to, numbers, bytes))
             .map_err(|source| ConvertError::Tensor {
-                name: planned.spec.name.clone(),
+                name: name.clone(),
                 row: index * rows,
                 source,
             })?;
         out.write_all(bytes)?;
     }
     Ok(())
-}
-
-fn stored<'a>(checkpoint: &'a Checkpoint, name: &str) -> Result<Tensor<'a>, FormatError> {
-    match checkpoint {
-        Checkpoint::Gguf(gguf) => gguf.tensor(name),
-        Checkpoint::HuggingFace(folder) => folder.tensor(name),
-    }
 }
 
 fn stored_tensors(checkpoint: &Checkpoint) -> Vec<Tensor<'_>> {

@@ -1,0 +1,128 @@
+//! Names of tensors that families share (GGUF: `gguf-py/gguf/constants.py` of llama.cpp; Hugging Face: the modules of
+//! `transformers`).
+
+use super::family::TensorName;
+use super::transform::Transform;
+
+type Names = &'static [TensorName];
+
+/// Embedding, last norm and the matrix for the logits.
+pub(super) const ENDS: Names = &[
+    TensorName::new("token_embd.weight", "model.embed_tokens.weight"),
+    TensorName::new("output_norm.weight", "model.norm.weight"),
+    TensorName::new("output.weight", "lm_head.weight"),
+];
+
+/// Norms before both branches.
+pub(super) const NORMS_BEFORE: Names = &[
+    TensorName::new(
+        "blk.{}.attn_norm.weight",
+        "model.layers.{}.input_layernorm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_norm.weight",
+        "model.layers.{}.post_attention_layernorm.weight",
+    ),
+];
+
+/// Projections of queries and keys.
+pub(super) const QUERY_KEY: Names = &[
+    TensorName::new("blk.{}.attn_q.weight", "model.layers.{}.self_attn.q_proj.weight"),
+    TensorName::new("blk.{}.attn_k.weight", "model.layers.{}.self_attn.k_proj.weight"),
+    TensorName::new("blk.{}.attn_q.bias", "model.layers.{}.self_attn.q_proj.bias"),
+    TensorName::new("blk.{}.attn_k.bias", "model.layers.{}.self_attn.k_proj.bias"),
+];
+
+/// The same where GGUF's rows are those of [`Transform::NeighboursInGguf`].
+pub(super) const NEIGHBOURING_QUERY_KEY: Names = &[
+    neighbours("blk.{}.attn_q.weight", "model.layers.{}.self_attn.q_proj.weight"),
+    neighbours("blk.{}.attn_k.weight", "model.layers.{}.self_attn.k_proj.weight"),
+    neighbours("blk.{}.attn_q.bias", "model.layers.{}.self_attn.q_proj.bias"),
+    neighbours("blk.{}.attn_k.bias", "model.layers.{}.self_attn.k_proj.bias"),
+];
+
+/// Projections of values, and of what attention gives.
+pub(super) const VALUE_OUTPUT: Names = &[
+    TensorName::new("blk.{}.attn_v.weight", "model.layers.{}.self_attn.v_proj.weight"),
+    TensorName::new("blk.{}.attn_v.bias", "model.layers.{}.self_attn.v_proj.bias"),
+    TensorName::new(
+        "blk.{}.attn_output.weight",
+        "model.layers.{}.self_attn.o_proj.weight",
+    ),
+    TensorName::new("blk.{}.attn_output.bias", "model.layers.{}.self_attn.o_proj.bias"),
+];
+
+/// Norms of query and key heads.
+pub(super) const HEAD_NORMS: Names = &[
+    TensorName::new(
+        "blk.{}.attn_q_norm.weight",
+        "model.layers.{}.self_attn.q_norm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.attn_k_norm.weight",
+        "model.layers.{}.self_attn.k_norm.weight",
+    ),
+];
+
+/// A gated feed-forward part.
+pub(super) const GATED: Names = &[
+    TensorName::new("blk.{}.ffn_gate.weight", "model.layers.{}.mlp.gate_proj.weight"),
+    TensorName::new("blk.{}.ffn_up.weight", "model.layers.{}.mlp.up_proj.weight"),
+    TensorName::new("blk.{}.ffn_down.weight", "model.layers.{}.mlp.down_proj.weight"),
+    TensorName::new("blk.{}.ffn_gate.bias", "model.layers.{}.mlp.gate_proj.bias"),
+    TensorName::new("blk.{}.ffn_up.bias", "model.layers.{}.mlp.up_proj.bias"),
+    TensorName::new("blk.{}.ffn_down.bias", "model.layers.{}.mlp.down_proj.bias"),
+];
+
+/// A router with experts that have a tensor each in Hugging Face files.
+pub(super) const EXPERTS: Names = &[
+    TensorName::new("blk.{}.ffn_gate_inp.weight", "model.layers.{}.mlp.gate.weight"),
+    TensorName::new(
+        "blk.{}.ffn_gate_exps.weight",
+        "model.layers.{}.mlp.experts.{}.gate_proj.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_up_exps.weight",
+        "model.layers.{}.mlp.experts.{}.up_proj.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_down_exps.weight",
+        "model.layers.{}.mlp.experts.{}.down_proj.weight",
+    ),
+];
+
+/// The expert that every token uses, and its gate.
+pub(super) const SHARED_EXPERT: Names = &[
+    TensorName::new(
+        "blk.{}.ffn_gate_inp_shexp.weight",
+        "model.layers.{}.mlp.shared_expert_gate.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_gate_shexp.weight",
+        "model.layers.{}.mlp.shared_expert.gate_proj.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_up_shexp.weight",
+        "model.layers.{}.mlp.shared_expert.up_proj.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_down_shexp.weight",
+        "model.layers.{}.mlp.shared_expert.down_proj.weight",
+    ),
+];
+
+/// A gated feed-forward part with gate and up, in that order, in one tensor.
+pub(super) const FUSED_GATED: Names = &[
+    TensorName::new("blk.{}.ffn_up.weight", "model.layers.{}.mlp.gate_up_proj.weight"),
+    TensorName::new("blk.{}.ffn_down.weight", "model.layers.{}.mlp.down_proj.weight"),
+];
+
+/// All of a Llama.
+pub(super) const LLAMA: &[Names] = &[ENDS, NORMS_BEFORE, NEIGHBOURING_QUERY_KEY, VALUE_OUTPUT, GATED];
+
+/// The same without another order of rows in GGUF.
+pub(super) const QWEN: &[Names] = &[ENDS, NORMS_BEFORE, QUERY_KEY, VALUE_OUTPUT, GATED];
+
+const fn neighbours(gguf: &'static str, huggingface: &'static str) -> TensorName {
+    TensorName::new(gguf, huggingface).with(Transform::NeighboursInGguf)
+}

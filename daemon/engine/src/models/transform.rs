@@ -1,0 +1,134 @@
+//! What is done to a tensor between the files and the graph. All of it is lossless, and exporting undoes it.
+
+use mains_blocks::{BlockError, BlockFormat, dequantize};
+
+/// How a tensor of one form of files differs from the graph's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Transform {
+    /// In nothing.
+    #[default]
+    AsIs,
+    /// Hugging Face files keep a norm's gain without the 1 that is added to it.
+    PlusOne,
+    /// GGUF keeps the rows of each head so that the numbers that rotate together are neighbours: row `2i + half` is
+    /// what other files have as row `half * head_dim / 2 + i` (llama.cpp's converter, `LlamaModel.permute`).
+    NeighboursInGguf,
+}
+
+/// A tensor's numbers on the way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) format: BlockFormat,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+}
+
+impl Transform {
+    /// Whether a tensor of files of this form has to be changed to be the graph's.
+    pub(super) const fn changes(self, is_gguf: bool) -> bool {
+        match self {
+            Self::AsIs => false,
+            Self::PlusOne => !is_gguf,
+            Self::NeighboursInGguf => is_gguf,
+        }
+    }
+
+    /// The format of the graph's tensor, when files have it in `stored`.
+    pub(super) const fn format(self, is_gguf: bool, stored: BlockFormat) -> BlockFormat {
+        match self {
+            Self::PlusOne if !is_gguf => BlockFormat::F32,
+            _ => stored,
+        }
+    }
+
+    /// The graph's tensor, in the format that [`Transform::format`] tells. Heads are `head_dim` rows.
+    pub(super) fn load(
+        self,
+        is_gguf: bool,
+        shape: Shape,
+        head_dim: usize,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, BlockError> {
+        match self {
+            Self::PlusOne if !is_gguf => plus_one(shape, bytes),
+            Self::NeighboursInGguf if is_gguf => {
+                let half = head_dim / 2;
+                Ok(permuted(shape, head_dim, bytes, |row| {
+                    2 * (row % half) + row / half
+                }))
+            }
+            _ => Ok(bytes.to_vec()),
+        }
+    }
+
+    /// GGUF's tensor, from the graph's.
+    pub(super) fn export(self, shape: Shape, head_dim: usize, bytes: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::AsIs | Self::PlusOne => bytes,
+            Self::NeighboursInGguf => {
+                let half = head_dim / 2;
+                permuted(shape, head_dim, &bytes, |row| row % 2 * half + row / 2)
+            }
+        }
+    }
+}
+
+fn plus_one(shape: Shape, bytes: &[u8]) -> Result<Vec<u8>, BlockError> {
+    let mut numbers = vec![0.0; shape.rows * shape.cols];
+    dequantize(shape.format, bytes, &mut numbers)?;
+    Ok(numbers
+        .iter()
+        .flat_map(|number| (number + 1.0).to_le_bytes())
+        .collect())
+}
+
+/// The rows of each head in another order: row `i` of the result is row `source(i)`. A vector has one number a row.
+fn permuted(shape: Shape, head_dim: usize, bytes: &[u8], source: impl Fn(usize) -> usize) -> Vec<u8> {
+    let rows = if shape.rows == 1 { shape.cols } else { shape.rows };
+    let row_bytes = bytes.len() / rows.max(1);
+    let row = |row: usize| {
+        let (head, within) = (row / head_dim * head_dim, row % head_dim);
+        let start = (head + source(within)) * row_bytes;
+        &bytes[start..start + row_bytes]
+    };
+    (0..rows / head_dim * head_dim).flat_map(row).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mains_blocks::BlockFormat;
+
+    use super::{Shape, Transform};
+
+    const VECTOR: Shape = Shape {
+        format: BlockFormat::F32,
+        rows: 1,
+        cols: 8,
+    };
+
+    #[test]
+    fn rows_of_heads_come_back_in_order() {
+        let shape = Shape {
+            format: BlockFormat::Q8_0,
+            rows: 8,
+            cols: 32,
+        };
+        let bytes: Vec<u8> = (0..8u8).flat_map(|row| [row; 34]).collect();
+        let transform = Transform::NeighboursInGguf;
+        let gguf = transform.export(shape, 4, bytes.clone());
+        let rows: Vec<u8> = gguf.iter().step_by(34).copied().collect();
+        assert_eq!(rows, [0, 2, 1, 3, 4, 6, 5, 7]);
+        assert_eq!(transform.load(true, shape, 4, &gguf).unwrap(), bytes);
+        assert_eq!(transform.load(false, shape, 4, &bytes).unwrap(), bytes);
+    }
+
+    #[test]
+    fn one_is_added_to_gains_of_folders_alone() {
+        let bytes: Vec<u8> = (0..8u8)
+            .flat_map(|number| f32::from(number).to_le_bytes())
+            .collect();
+        let loaded = Transform::PlusOne.load(false, VECTOR, 4, &bytes).unwrap();
+        assert_eq!(loaded[28..], 8.0f32.to_le_bytes());
+        assert_eq!(Transform::PlusOne.load(true, VECTOR, 4, &bytes).unwrap(), bytes);
+    }
+}
