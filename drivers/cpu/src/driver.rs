@@ -5,26 +5,17 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use mains_contract::{
-    Activation, BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node, Op,
-    OutputName, StateSpec, StepLimits, Unsupported, WeightSource,
+    BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node, Op, StateSpec,
+    StepLimits, Unsupported, WeightId, WeightSource, WeightUse,
 };
 
 use crate::isa::{Detected, Isa};
 use crate::load::checked;
-use crate::plan::Plan;
+use crate::plan::{Plan, parts_of};
 use crate::run::CpuModel;
 
 /// The driver's name.
 const NAME: &str = "cpu";
-/// The formats that products have kernels for.
-const KERNELS: [BlockFormat; 5] = [
-    BlockFormat::F32,
-    BlockFormat::F16,
-    BlockFormat::Q8_0,
-    BlockFormat::Q4_K,
-    BlockFormat::BF16,
-];
-
 /// Choices that the machine would otherwise make.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuOptions {
@@ -68,7 +59,7 @@ impl CpuDriver {
             capabilities: Capabilities {
                 driver: NAME,
                 kernels: isa.isa().name().to_owned(),
-                weight_formats: KERNELS.to_vec(),
+                weight_formats: BlockFormat::ALL.to_vec(),
                 threads: threads.get(),
             },
             isa,
@@ -102,13 +93,8 @@ impl Driver for CpuDriver {
         for node in graph.nodes() {
             self.supports(&graph, node, &formats)?;
         }
-        if graph
-            .output(OutputName::Logits)
-            .is_none_or(|value| !graph.node(value).selected)
-        {
-            return Err(
-                unsupported("output", "the graph gives no logits of selected rows".to_owned()).into(),
-            );
+        if graph.outputs().is_empty() {
+            return Err(unsupported("output", "the graph gives nothing out".to_owned()).into());
         }
         let plan = Plan::new(&graph, &formats);
         let model = CpuModel::load(graph, plan, weights, limits, self.isa, self.capabilities.threads)?;
@@ -129,60 +115,55 @@ fn refusal(graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Option<String
     if node.width == 0 {
         return Some("rows of no numbers".to_owned());
     }
-    match &node.op {
-        Op::Linear { weight, .. } | Op::Embed { table: weight } => {
-            let (cols, format) = (graph.weight(*weight).cols, formats.get(weight.0 as usize)?);
-            if cols == 0 || format.row_bytes(cols).is_none() {
-                return Some(format!("rows of {cols} numbers are no whole blocks of {format}"));
-            }
-            if matches!(node.op, Op::Linear { .. }) && !KERNELS.contains(format) {
-                let known = KERNELS.map(BlockFormat::name).join(", ");
-                return Some(format!("weights in {format}, it takes {known}"));
-            }
-            let is_vector = |used: &Node| match &used.op {
-                Op::Linear { bias, .. } => *bias == Some(*weight),
-                Op::RmsNorm { weight: gain, .. } => *gain == Some(*weight),
-                _ => false,
-            };
-            let shared = *format != BlockFormat::F32 && graph.nodes().iter().any(is_vector);
-            shared.then(|| {
-                format!(
-                    "{} as a matrix in {format} and as a vector",
-                    graph.weight(*weight).name
-                )
-            })
-        }
-        Op::RmsNorm { weight, .. } => weight.is_none().then(|| "no gain".to_owned()),
-        Op::Rope { scale, start, .. } => {
-            (*scale != 1.0 || *start != 0).then(|| "a rotation with a factor or a start".to_owned())
-        }
-        Op::Gated { activation } => {
-            (*activation != Activation::Silu).then(|| format!("the activation {activation:?}"))
-        }
-        Op::Attention {
-            state,
-            soft_cap,
-            sinks,
-            causal,
-            ..
-        } => {
-            let StateSpec::PerToken {
-                format, shared_with, ..
-            } = &graph.states()[state.0 as usize]
-            else {
-                return Some("a state of sequences".to_owned());
-            };
-            if soft_cap.is_some() || sinks.is_some() || !*causal {
-                Some("soft caps, sinks and later tokens".to_owned())
-            } else if node.inputs.len() != 3 || shared_with.is_some() {
-                Some("state that is shared with another layer".to_owned())
-            } else if !matches!(format, BlockFormat::F32 | BlockFormat::F16) {
-                Some(format!("state in {format}, it takes F32 and F16"))
-            } else {
-                None
-            }
-        }
-        Op::Add | Op::SelectRows => None,
-        _ => Some("there is no kernel for it".to_owned()),
+    let weights = node.op.weights().into_iter();
+    let mut reasons = weights.filter_map(|(weight, used)| refuse_weight(graph, node, weight, used, formats));
+    if let Some(reason) = reasons.next() {
+        return Some(reason);
     }
+    let format = match graph.states().get(node.op.state()?.0 as usize)? {
+        StateSpec::PerToken { format, .. } | StateSpec::PerSequence { format, .. } => format,
+    };
+    let known = [BlockFormat::F32, BlockFormat::F16, BlockFormat::BF16];
+    (!known.contains(format)).then(|| format!("state in {format}, it takes F32, F16 and BF16"))
+}
+
+/// Why `node` can not use `weight`, if it can not. A weight is kept in one way for all its uses.
+fn refuse_weight(
+    graph: &Graph,
+    node: &Node,
+    weight: WeightId,
+    used: WeightUse,
+    formats: &[BlockFormat],
+) -> Option<String> {
+    if used == WeightUse::Vector {
+        return None;
+    }
+    let declared = graph.weight(weight);
+    let format = *formats.get(weight.0 as usize)?;
+    if declared.cols == 0 || format.row_bytes(declared.cols).is_none() {
+        return Some(format!(
+            "rows of {} numbers are no whole blocks of {format}",
+            declared.cols
+        ));
+    }
+    let name = &declared.name;
+    for (op, other) in uses(graph, weight) {
+        if other == WeightUse::Vector && format != BlockFormat::F32 {
+            return Some(format!("{name} as a matrix in {format} and as a vector"));
+        }
+        if format.is_quantized() && other != WeightUse::Vector && parts_of(op) != parts_of(&node.op) {
+            return Some(format!("{name} in {format} as matrices of two sizes"));
+        }
+    }
+    None
+}
+
+/// Every use of `weight`.
+fn uses(graph: &Graph, weight: WeightId) -> impl Iterator<Item = (&Op, WeightUse)> {
+    let all = graph.nodes().iter().flat_map(|node| {
+        let weights = node.op.weights().into_iter();
+        weights.map(move |(id, used)| (id, &node.op, used))
+    });
+    all.filter(move |(id, ..)| *id == weight)
+        .map(|(_, op, used)| (op, used))
 }

@@ -6,15 +6,26 @@ use mains_contract::{
 };
 
 use crate::arena::{Arena, LINE_BYTES};
-use crate::plan::{Plan, weight_bytes};
+use crate::disjoint::Disjoint;
+use crate::kernels::{GROUP, PackGroup, group_bytes, groups};
+use crate::plan::{Kept, Plan, weight_bytes};
+use crate::pool::Pool;
 
-/// A weight where kernels read it: rows of blocks, one after the other.
+/// A weight where kernels read it.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
-    pub(crate) format: BlockFormat,
+    pub(crate) kept: Kept,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Matrix<'a> {
+    /// Part `index` of its equal parts.
+    pub(crate) fn part(&self, index: usize) -> &'a [u8] {
+        let bytes = self.bytes.len() / self.kept.parts;
+        &self.bytes[index * bytes..][..bytes]
+    }
 }
 
 /// All weights of a model.
@@ -24,7 +35,7 @@ pub(crate) struct Weights {
 }
 
 struct Entry {
-    format: BlockFormat,
+    kept: Kept,
     rows: usize,
     cols: usize,
     start: usize,
@@ -32,34 +43,43 @@ struct Entry {
 }
 
 impl Weights {
-    /// Copies what `graph` declares from `source` into memory of exact size.
+    /// Copies what `graph` declares from `source` into memory of exact size, in the layout of `plan`.
     ///
     /// # Errors
     /// [`DriverError`] when a weight is missing, has another shape or format than planned, or memory runs out.
-    pub(crate) fn load(graph: &Graph, plan: &Plan, source: &dyn WeightSource) -> Result<Self, DriverError> {
+    pub(crate) fn load(
+        graph: &Graph,
+        plan: &Plan,
+        source: &dyn WeightSource,
+        pool: &Pool,
+    ) -> Result<Self, DriverError> {
         let mut entries = Vec::with_capacity(graph.weights().len());
         let mut total = 0_usize;
-        for (declared, format) in graph.weights().iter().zip(&plan.formats) {
-            let taken = weight_bytes(*format, declared.rows, declared.cols);
-            let row_bytes = format.row_bytes(declared.cols).unwrap_or(usize::MAX);
+        for (declared, kept) in graph.weights().iter().zip(&plan.kept) {
+            let taken = weight_bytes(*kept, declared.rows, declared.cols);
+            let row_bytes = kept.format.row_bytes(declared.cols).unwrap_or(usize::MAX);
             entries.push(Entry {
-                format: *format,
+                kept: *kept,
                 rows: declared.rows,
                 cols: declared.cols,
                 start: total,
-                len: row_bytes.saturating_mul(declared.rows),
+                len: if kept.packed {
+                    taken
+                } else {
+                    row_bytes.saturating_mul(declared.rows)
+                },
             });
             total = total.saturating_add(taken);
         }
         let mut arena = Arena::new(total, "weights")?;
         for (declared, entry) in graph.weights().iter().zip(&entries) {
             let data = checked(declared, source)?;
-            fill(
-                declared,
-                entry,
-                &data,
-                &mut arena.bytes_mut()[entry.start..][..entry.len],
-            )?;
+            let to = &mut arena.bytes_mut()[entry.start..][..entry.len];
+            if entry.kept.packed && data.format == entry.kept.format {
+                pack(entry, &data, pool, to);
+            } else {
+                fill(declared, entry, &data, to)?;
+            }
         }
         Ok(Self { arena, entries })
     }
@@ -73,17 +93,17 @@ impl Weights {
     pub(crate) fn matrix(&self, id: WeightId) -> Matrix<'_> {
         let entry = &self.entries[id.0 as usize];
         Matrix {
-            format: entry.format,
+            kept: entry.kept,
             rows: entry.rows,
             cols: entry.cols,
             bytes: &self.arena.bytes()[entry.start..][..entry.len],
         }
     }
 
-    /// The numbers of a gain or a bias.
+    /// The numbers of a gain or a bias, row by row.
     pub(crate) fn vector(&self, id: WeightId) -> &[f32] {
         let entry = &self.entries[id.0 as usize];
-        debug_assert!(entry.format == BlockFormat::F32 && entry.start.is_multiple_of(LINE_BYTES));
+        debug_assert!(entry.kept.format == BlockFormat::F32 && entry.start.is_multiple_of(LINE_BYTES));
         bytemuck::cast_slice(&self.arena.bytes()[entry.start..][..entry.len])
     }
 }
@@ -125,20 +145,47 @@ pub(crate) fn checked<'a>(
     Ok(data)
 }
 
+/// Packs the groups of all parts.
+fn pack(entry: &Entry, data: &WeightData<'_>, pool: &Pool, to: &mut [u8]) {
+    let rows = entry.rows / entry.kept.parts;
+    let (of_part, size) = (groups(rows), group_bytes(entry.kept.format, entry.cols));
+    let row_bytes = data.bytes.len() / entry.rows.max(1);
+    let to = Disjoint::new(to);
+    pool.share(entry.kept.parts * of_part, 1, usize::MAX, |_, groups| {
+        for group in groups {
+            let (part, first) = (group / of_part, group % of_part * GROUP);
+            let count = GROUP.min(rows - first);
+            let source = &data.bytes[(part * rows + first) * row_bytes..][..count * row_bytes];
+            // SAFETY: groups do not overlap, and this thread alone has this one.
+            let out = unsafe { to.part(group * size..(group + 1) * size) };
+            let group = PackGroup {
+                source,
+                row_bytes,
+                cols: entry.cols,
+                out,
+            };
+            group.pack(entry.kept.format);
+        }
+    });
+}
+
 fn fill(
     declared: &WeightDecl,
     entry: &Entry,
     data: &WeightData<'_>,
     to: &mut [u8],
 ) -> Result<(), DriverError> {
-    if data.format == entry.format {
+    if data.format == entry.kept.format && !entry.kept.packed {
         to.copy_from_slice(data.bytes);
         return Ok(());
     }
-    if entry.format != BlockFormat::F32 {
+    if entry.kept.format != BlockFormat::F32 {
         return Err(refused(
             declared,
-            format!("it is in {}, the plan has it in {}", data.format, entry.format),
+            format!(
+                "it is in {}, the plan has it in {}",
+                data.format, entry.kept.format
+            ),
         ));
     }
     dequantize(data.format, data.bytes, bytemuck::cast_slice_mut(to))

@@ -1,11 +1,114 @@
-//! Keys and values of earlier tokens, in blocks, stored in the cache's own format.
+//! What sequences leave behind: keys and values of earlier tokens in blocks, and sums in slots.
 
-use half::f16;
-use mains_contract::{BlockFormat, BlockId, Bytes, DriverError, StateSpec, StepLimits};
+use half::{bf16, f16};
+use mains_contract::{BlockFormat, BlockId, Bytes, DriverError, SlotId, StateSpec, StepLimits};
 
 use crate::arena::zeroed;
 
-/// One state of a graph: `blocks x block_tokens` rows of keys, and as many of values.
+/// The storage of one state of a graph.
+pub(crate) enum State {
+    Tokens(TokenState),
+    Sequences(SlotState),
+    /// Another state's.
+    Shared,
+}
+
+impl State {
+    /// Zeroed storage for all blocks and slots of `limits`.
+    ///
+    /// # Errors
+    /// [`DriverError`] when memory runs out, or there are no slots for a state of sequences.
+    pub(crate) fn new(spec: &StateSpec, limits: &StepLimits) -> Result<Self, DriverError> {
+        match spec {
+            StateSpec::PerToken {
+                shared_with: Some(_), ..
+            } => Ok(Self::Shared),
+            StateSpec::PerToken {
+                key_width,
+                value_width,
+                format,
+                ..
+            } => Ok(Self::Tokens(TokenState {
+                key_width: *key_width,
+                value_width: *value_width,
+                block_tokens: limits.block_tokens,
+                store: Store::new(*format, [*key_width, *value_width], limits)?,
+            })),
+            StateSpec::PerSequence { .. } if limits.slots == 0 => Err(DriverError::Limits(
+                "the model has state of sequences, it needs slots".to_owned(),
+            )),
+            StateSpec::PerSequence { width, .. } => Ok(Self::Sequences(SlotState {
+                width: *width,
+                numbers: zeroed(limits.slots.saturating_mul(*width), "state")?,
+            })),
+        }
+    }
+
+    /// Bytes that were allocated.
+    pub(crate) fn size(&self) -> Bytes {
+        match self {
+            Self::Tokens(state) => state.store.size(),
+            Self::Sequences(state) => Bytes::from(size_of_val(state.numbers.as_slice())),
+            Self::Shared => Bytes::ZERO,
+        }
+    }
+
+    /// Copies all rows of block `from` to block `to`.
+    pub(crate) fn copy_block(&mut self, from: BlockId, to: BlockId) {
+        if let Self::Tokens(state) = self {
+            let tokens = state.block_tokens;
+            let (from, to) = (from.0 as usize * tokens, to.0 as usize * tokens);
+            for (bytes, row) in state.rows_mut() {
+                bytes.copy_within(from * row..(from + tokens) * row, to * row);
+            }
+        }
+    }
+
+    /// Copies slot `from` to slot `to`.
+    pub(crate) fn copy_slot(&mut self, from: SlotId, to: SlotId) {
+        if let Self::Sequences(state) = self {
+            let (from, to, width) = (from.0 as usize, to.0 as usize, state.width);
+            state
+                .numbers
+                .copy_within(from * width..(from + 1) * width, to * width);
+        }
+    }
+
+    /// Bytes that a sequence of `blocks` blocks takes in a snapshot.
+    pub(crate) fn snapshot_bytes(&self, blocks: usize) -> usize {
+        match self {
+            Self::Tokens(state) => {
+                blocks
+                    * state.block_tokens
+                    * state.store.number_bytes()
+                    * (state.key_width + state.value_width)
+            }
+            Self::Sequences(state) => state.width * size_of::<f32>(),
+            Self::Shared => 0,
+        }
+    }
+
+    /// Calls `visit` with each run of bytes of a sequence's state, always in the same order.
+    pub(crate) fn visit(&mut self, blocks: &[BlockId], slot: SlotId, mut visit: impl FnMut(&mut [u8])) {
+        match self {
+            Self::Tokens(state) => {
+                let tokens = state.block_tokens;
+                for (bytes, row) in state.rows_mut() {
+                    for block in blocks {
+                        visit(&mut bytes[block.0 as usize * tokens * row..][..tokens * row]);
+                    }
+                }
+            }
+            Self::Sequences(state) => {
+                let numbers = &mut state.numbers[slot.0 as usize * state.width..][..state.width];
+                visit(bytemuck::cast_slice_mut(numbers));
+            }
+            Self::Shared => {}
+        }
+    }
+}
+
+/// Keys and values: `blocks x block_tokens` rows of each.
 pub(crate) struct TokenState {
     pub(crate) key_width: usize,
     pub(crate) value_width: usize,
@@ -13,83 +116,71 @@ pub(crate) struct TokenState {
     pub(crate) store: Store,
 }
 
+impl TokenState {
+    /// The row of `position` in a sequence that owns `blocks`.
+    pub(crate) fn row(&self, blocks: &[BlockId], position: usize) -> usize {
+        blocks[position / self.block_tokens].0 as usize * self.block_tokens + position % self.block_tokens
+    }
+
+    /// The bytes of all keys and of all values, each with those of a row.
+    fn rows_mut(&mut self) -> [(&mut [u8], usize); 2] {
+        let number = self.store.number_bytes();
+        let [keys, values] = match &mut self.store {
+            Store::F32(rows) => rows.bytes_mut(),
+            Store::F16(rows) => rows.bytes_mut(),
+            Store::BF16(rows) => rows.bytes_mut(),
+        };
+        [
+            (keys, self.key_width * number),
+            (values, self.value_width * number),
+        ]
+    }
+}
+
+/// Numbers of each sequence, one slot after the other.
+pub(crate) struct SlotState {
+    pub(crate) width: usize,
+    pub(crate) numbers: Vec<f32>,
+}
+
 /// Keys and values in the cache's format.
 pub(crate) enum Store {
     F32(KeysAndValues<f32>),
     F16(KeysAndValues<f16>),
+    BF16(KeysAndValues<bf16>),
+}
+
+impl Store {
+    fn new(format: BlockFormat, widths: [usize; 2], limits: &StepLimits) -> Result<Self, DriverError> {
+        let tokens = limits.blocks.saturating_mul(limits.block_tokens);
+        let [keys, values] = widths.map(|width| tokens.saturating_mul(width));
+        Ok(match format {
+            BlockFormat::F16 => Self::F16(KeysAndValues::new(keys, values)?),
+            BlockFormat::BF16 => Self::BF16(KeysAndValues::new(keys, values)?),
+            _ => Self::F32(KeysAndValues::new(keys, values)?),
+        })
+    }
+
+    fn size(&self) -> Bytes {
+        match self {
+            Self::F32(rows) => rows.size(),
+            Self::F16(rows) => rows.size(),
+            Self::BF16(rows) => rows.size(),
+        }
+    }
+
+    const fn number_bytes(&self) -> usize {
+        match self {
+            Self::F32(_) => size_of::<f32>(),
+            Self::F16(_) | Self::BF16(_) => size_of::<f16>(),
+        }
+    }
 }
 
 /// Rows of keys and rows of values.
 pub(crate) struct KeysAndValues<T> {
     pub(crate) keys: Vec<T>,
     pub(crate) values: Vec<T>,
-}
-
-impl TokenState {
-    /// Zeroed storage for all blocks of `limits`.
-    ///
-    /// # Errors
-    /// [`DriverError::OutOfMemory`].
-    pub(crate) fn new(spec: &StateSpec, limits: &StepLimits) -> Result<Self, DriverError> {
-        let StateSpec::PerToken {
-            key_width,
-            value_width,
-            format,
-            ..
-        } = spec
-        else {
-            return Err(DriverError::Device(
-                "state of a sequence was not refused".to_owned(),
-            ));
-        };
-        let tokens = limits.blocks.saturating_mul(limits.block_tokens);
-        let (keys, values) = (
-            tokens.saturating_mul(*key_width),
-            tokens.saturating_mul(*value_width),
-        );
-        let store = if *format == BlockFormat::F16 {
-            Store::F16(KeysAndValues::new(keys, values)?)
-        } else {
-            Store::F32(KeysAndValues::new(keys, values)?)
-        };
-        Ok(Self {
-            key_width: *key_width,
-            value_width: *value_width,
-            block_tokens: limits.block_tokens,
-            store,
-        })
-    }
-
-    /// Bytes that were allocated.
-    pub(crate) fn size(&self) -> Bytes {
-        match &self.store {
-            Store::F32(rows) => rows.size(),
-            Store::F16(rows) => rows.size(),
-        }
-    }
-
-    /// The row of `position` in a sequence that owns `blocks`.
-    pub(crate) fn row(&self, blocks: &[BlockId], position: usize) -> usize {
-        blocks[position / self.block_tokens].0 as usize * self.block_tokens + position % self.block_tokens
-    }
-
-    /// Copies all rows of block `from` to block `to`.
-    pub(crate) fn copy_block(&mut self, from: BlockId, to: BlockId) {
-        let (from, to) = (
-            from.0 as usize * self.block_tokens,
-            to.0 as usize * self.block_tokens,
-        );
-        match &mut self.store {
-            Store::F32(rows) => {
-                copy_rows(&mut rows.keys, self.key_width, from, to, self.block_tokens);
-                copy_rows(&mut rows.values, self.value_width, from, to, self.block_tokens);
-            }
-            Store::F16(rows) => {
-                copy_rows(&mut rows.keys, self.key_width, from, to, self.block_tokens);
-                copy_rows(&mut rows.values, self.value_width, from, to, self.block_tokens);
-            }
-        }
-    }
 }
 
 impl<T: bytemuck::Pod> KeysAndValues<T> {
@@ -103,8 +194,11 @@ impl<T: bytemuck::Pod> KeysAndValues<T> {
     fn size(&self) -> Bytes {
         Bytes::from(size_of_val(self.keys.as_slice()) + size_of_val(self.values.as_slice()))
     }
-}
 
-fn copy_rows<T: Copy>(numbers: &mut [T], width: usize, from: usize, to: usize, rows: usize) {
-    numbers.copy_within(from * width..(from + rows) * width, to * width);
+    fn bytes_mut(&mut self) -> [&mut [u8]; 2] {
+        [
+            bytemuck::cast_slice_mut(&mut self.keys),
+            bytemuck::cast_slice_mut(&mut self.values),
+        ]
+    }
 }

@@ -1,15 +1,17 @@
-//! Causal attention of one row and the query heads of one key head over the cached state.
+//! Attention of one row and the query heads of one key head over the cached state.
 //!
 //! Two passes: all scores of up to four query heads go to scratch memory, where the softmax is taken; then values are
 //! summed. A chunk of 16 positions begins at a multiple of 16 of the absolute position, and every sum over positions is
 //! in their order, so that neither blocks nor chunks nor what else is in the step change a bit.
 
+use std::ops::Range;
+
 use mains_contract::BlockId;
 
+use super::elementwise::soft_cap;
 use super::math::exp;
 use super::number::{Number, load_rest, store_rest};
-use super::plain::PlainTiles;
-use super::tiles::Tiles;
+use super::plain::products;
 use crate::isa::Kernel;
 use crate::simd::{LANES, Simd};
 
@@ -25,6 +27,22 @@ pub(crate) struct AttentionShape {
     pub(crate) value_dim: usize,
     pub(crate) scale: f32,
     pub(crate) window: Option<usize>,
+    pub(crate) soft_cap: Option<f32>,
+    pub(crate) causal: bool,
+}
+
+impl AttentionShape {
+    /// The positions that the row at `position` of a sequence sees, whose last position so far is `last`.
+    pub(crate) fn seen(&self, position: usize, last: usize) -> Range<usize> {
+        let reach = self.window.unwrap_or(usize::MAX);
+        let first = (position + 1).saturating_sub(reach);
+        let end = if self.causal {
+            position + 1
+        } else {
+            (last + 1).min(position.saturating_add(reach))
+        };
+        first..end
+    }
 }
 
 /// The rows of a state as one sequence sees them.
@@ -34,6 +52,8 @@ pub(crate) struct StateRows<'a, T> {
     pub(crate) values: &'a [T],
     pub(crate) key_width: usize,
     pub(crate) value_width: usize,
+    /// Distance between the values of two heads.
+    pub(crate) value_step: usize,
     pub(crate) block_tokens: usize,
     pub(crate) blocks: &'a [BlockId],
 }
@@ -43,10 +63,13 @@ pub(crate) struct Attend<'a, T> {
     pub(crate) shape: AttentionShape,
     pub(crate) state: StateRows<'a, T>,
     pub(crate) kv_head: usize,
-    pub(crate) position: usize,
+    /// The positions that the row sees.
+    pub(crate) seen: Range<usize>,
+    /// A score for each query that has no value.
+    pub(crate) sinks: Option<&'a [f32]>,
     /// `heads / kv_heads` queries.
     pub(crate) queries: &'a [f32],
-    /// [`SCORE_HEADS`] rows of at least `position + 1` numbers rounded up to 16, and 16 more.
+    /// [`SCORE_HEADS`] rows of as many numbers as positions are seen, rounded up to 16, and 16 more.
     pub(crate) scores: &'a mut [f32],
     /// `heads / kv_heads` outputs.
     pub(crate) out: &'a mut [f32],
@@ -65,8 +88,7 @@ impl<T: Number> Kernel for Attend<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(mut self) {
         let queries = self.shape.heads / self.shape.kv_heads;
-        let end = self.position + 1;
-        let first = self.shape.window.map_or(0, |window| end.saturating_sub(window));
+        let Range { start: first, end } = self.seen;
         let seen = Seen {
             first,
             end,
@@ -97,7 +119,8 @@ impl<T: Number> Attend<'_, T> {
         let mut shares = [0.0; H];
         for at in 0..H {
             let scores = &mut self.scores[at * stride..][..stride];
-            shares[at] = 1.0 / softmax::<S>(scores, seen);
+            let sink = self.sinks.map(|sinks| sinks[head + at]);
+            shares[at] = 1.0 / softmax::<S>(scores, seen, self.shape.soft_cap, sink);
         }
         let chunks = self.shape.value_dim.div_ceil(LANES);
         let mut chunk = 0;
@@ -117,20 +140,21 @@ impl<T: Number> Attend<'_, T> {
         let mut position = seen.first;
         while position < seen.end {
             let (row, run) = self.state.run(position, seen.end);
-            let tiles = PlainTiles {
-                x: &self.queries[head * dim..],
-                x_stride: dim,
-                weights: &self.state.keys[row * self.state.key_width + self.kv_head * dim..],
-                weight_stride: self.state.key_width,
-                cols: dim,
-            };
+            let width = self.state.key_width;
+            let keys = &self.state.keys[row * width + self.kv_head * dim..];
+            let mut queries: [&[f32]; H] = [&[]; H];
+            for at in 0..H {
+                queries[at] = &self.queries[(head + at) * dim..][..dim];
+            }
             let mut at = 0;
             while S::WIDE && at + 4 <= run {
-                self.put_scores(tiles.tile::<S, H, 4>(0, at), position + at - seen.base, stride);
+                let scores = products::<S, T, H, 4>(queries, &keys[at * width..], width);
+                self.put_scores(scores, position + at - seen.base, stride);
                 at += 4;
             }
             while at < run {
-                self.put_scores(tiles.tile::<S, H, 1>(0, at), position + at - seen.base, stride);
+                let scores = products::<S, T, H, 1>(queries, &keys[at * width..], width);
+                self.put_scores(scores, position + at - seen.base, stride);
                 at += 1;
             }
             position += run;
@@ -169,7 +193,7 @@ impl<T: Number> Attend<'_, T> {
         while position < seen.end {
             let (row, run) = self.state.run(position, seen.end);
             for at in 0..run {
-                let value = (row + at) * self.state.value_width + self.kv_head * dim;
+                let value = (row + at) * self.state.value_width + self.kv_head * self.state.value_step;
                 let loaded = load_chunks::<S, T, C>(&self.state.values[value + start..value + end]);
                 for head in 0..H {
                     let score = S::splat(self.scores[head * stride + position + at - seen.base]);
@@ -215,17 +239,29 @@ fn load_chunks<S: Simd, T: Number, const C: usize>(numbers: &[T]) -> [S; C] {
     loaded
 }
 
-/// Scores to `e^(score - highest)`; gives their sum. What is outside of `seen` in its chunks becomes 0.
+/// Scores, capped, to `e^(score - highest)`; gives their sum and that of the sink. What is outside of `seen` in its chunks
+/// becomes 0.
 #[inline(always)]
-fn softmax<S: Simd>(scores: &mut [f32], seen: Seen) -> f32 {
+fn softmax<S: Simd>(scores: &mut [f32], seen: Seen, cap: Option<f32>, sink: Option<f32>) -> f32 {
     let count = (seen.end - seen.base).next_multiple_of(LANES);
     let (before, after) = (seen.first - seen.base, seen.end - seen.base);
     scores[..before].fill(f32::NEG_INFINITY);
     scores[after..count].fill(f32::NEG_INFINITY);
     let chunks = scores[..count].as_chunks_mut::<LANES>().0;
+    if let Some(cap) = cap {
+        for chunk in chunks.iter_mut() {
+            soft_cap(cap, S::load(chunk)).store(chunk);
+        }
+        scores[..before].fill(f32::NEG_INFINITY);
+        scores[after..count].fill(f32::NEG_INFINITY);
+    }
+    let chunks = scores[..count].as_chunks_mut::<LANES>().0;
     let mut highest = S::splat(f32::NEG_INFINITY);
     for chunk in chunks.iter() {
         highest = highest.max(S::load(chunk));
+    }
+    if let Some(sink) = sink {
+        highest = highest.max(S::splat(sink));
     }
     let highest = S::splat(highest.largest());
     for chunk in chunks.iter_mut() {
@@ -237,5 +273,13 @@ fn softmax<S: Simd>(scores: &mut [f32], seen: Seen) -> f32 {
     for chunk in scores[..count].as_chunks::<LANES>().0 {
         sum = sum.add(S::load(chunk));
     }
-    sum.sum()
+    let sum = sum.sum();
+    match sink {
+        Some(sink) => {
+            let mut lanes = [0.0; LANES];
+            exp(S::splat(sink).sub(highest)).store(&mut lanes);
+            sum + lanes[0]
+        }
+        None => sum,
+    }
 }

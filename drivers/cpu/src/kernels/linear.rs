@@ -1,4 +1,4 @@
-//! `y = x W^T (+ b)` over some of the outputs.
+//! `y = x W^T (+ b)` over some of the outputs of matrices in float formats.
 
 use std::ops::Range;
 
@@ -6,84 +6,122 @@ use bytemuck::cast_slice;
 use half::{bf16, f16};
 use mains_contract::BlockFormat;
 
-use super::plain::PlainTiles;
-use super::q4_k::Q4Tiles;
-use super::q8_0::Q8Tiles;
-use super::quantize::QuantizedRows;
-use super::tiles::{Sink, sweep};
-use crate::disjoint::Disjoint;
+use super::items::{Items, Sink};
+use super::number::Number;
+use super::plain::products;
 use crate::isa::Kernel;
-use crate::load::Matrix;
 use crate::simd::Simd;
 
-/// The activations that a matrix is multiplied with.
+/// Rows of activations that pass over one tile of outputs before the next: as many as stay in a second-level cache of
+/// 1 MiB at 4096 numbers a row, so that weights come from memory once for all of them.
+const ROW_BLOCK: usize = 64;
+/// Outputs that are computed together: their weights are the streams that are read at a time.
+const TILE: usize = 4;
+
+/// Activations as they are: parts of rows.
 #[derive(Clone, Copy)]
-pub(crate) struct Input<'a> {
-    /// As they are: for F32, F16 and BF16.
-    pub(crate) x: &'a [f32],
-    /// Distance between their rows.
+pub(crate) struct PlainRows<'a> {
+    pub(crate) numbers: &'a [f32],
+    /// Distance between rows.
     pub(crate) stride: usize,
-    /// As int8: for quantized weights.
-    pub(crate) quantized: &'a QuantizedRows,
+    /// Equal parts of a row.
+    pub(crate) parts: usize,
+    /// Numbers of a part.
+    pub(crate) cols: usize,
+}
+
+impl<'a> PlainRows<'a> {
+    #[inline(always)]
+    pub(crate) fn part(&self, index: usize) -> &'a [f32] {
+        let start = index / self.parts * self.stride + index % self.parts * self.cols;
+        &self.numbers[start..][..self.cols]
+    }
 }
 
 /// One thread's part of a product.
-pub(crate) struct Linear<'a> {
-    pub(crate) matrix: Matrix<'a>,
-    pub(crate) bias: Option<&'a [f32]>,
-    pub(crate) input: Input<'a>,
-    pub(crate) rows: usize,
+pub(crate) struct PlainProduct<'a> {
+    pub(crate) format: BlockFormat,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) x: PlainRows<'a>,
+    pub(crate) items: Items<'a>,
     pub(crate) outputs: Range<usize>,
-    pub(crate) out: &'a Disjoint<'a, f32>,
-    pub(crate) out_stride: usize,
+    pub(crate) sink: Sink<'a>,
 }
 
-impl Kernel for Linear<'_> {
+impl Kernel for PlainProduct<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Matrix {
-            format, cols, bytes, ..
-        } = self.matrix;
-        let blocks = cols / format.block_len();
-        let x = self.input.quantized;
-        match format {
-            BlockFormat::F32 => self.sweep::<S, _>(&self.plain::<f32>(cast_slice(bytes))),
-            BlockFormat::F16 => self.sweep::<S, _>(&self.plain::<f16>(cast_slice(bytes))),
-            BlockFormat::BF16 => self.sweep::<S, _>(&self.plain::<bf16>(cast_slice(bytes))),
-            BlockFormat::Q8_0 => self.sweep::<S, _>(&Q8Tiles {
-                x,
-                weights: cast_slice(bytes),
-                blocks,
-            }),
-            BlockFormat::Q4_K => self.sweep::<S, _>(&Q4Tiles {
-                x,
-                weights: cast_slice(bytes),
-                blocks,
-            }),
-            other => unreachable!("a model with {other} weights is refused when it is loaded"),
+        match self.format {
+            BlockFormat::F32 => self.sweep::<S, f32>(cast_slice(self.bytes)),
+            BlockFormat::F16 => self.sweep::<S, f16>(cast_slice(self.bytes)),
+            BlockFormat::BF16 => self.sweep::<S, bf16>(cast_slice(self.bytes)),
+            other => unreachable!("weights in {other} are packed"),
         }
     }
 }
 
-impl Linear<'_> {
+impl PlainProduct<'_> {
     #[inline(always)]
-    fn sweep<S: Simd, T: super::tiles::Tiles>(&self, tiles: &T) {
-        let sink = Sink {
-            out: self.out,
-            stride: self.out_stride,
-            bias: self.bias,
-        };
-        sweep::<S, T>(tiles, self.rows, self.outputs.clone(), &sink);
+    fn sweep<S: Simd, T: Number>(&self, weights: &[T]) {
+        let rows = self.items.len();
+        for block in (0..rows).step_by(ROW_BLOCK) {
+            let block = block..rows.min(block + ROW_BLOCK);
+            let mut output = self.outputs.start;
+            while output + TILE <= self.outputs.end {
+                self.group::<S, T>(weights, block.clone(), output);
+                output += TILE;
+            }
+            while output < self.outputs.end {
+                for row in block.clone() {
+                    self.tile::<S, T, 1, 1>(weights, row, output);
+                }
+                output += 1;
+            }
+        }
+    }
+
+    /// One tile of outputs for all of `rows`.
+    #[inline(always)]
+    fn group<S: Simd, T: Number>(&self, weights: &[T], rows: Range<usize>, output: usize) {
+        let mut row = rows.start;
+        if S::WIDE {
+            while row + 4 <= rows.end {
+                self.tile::<S, T, 4, TILE>(weights, row, output);
+                row += 4;
+            }
+            while row + 2 <= rows.end {
+                self.tile::<S, T, 2, TILE>(weights, row, output);
+                row += 2;
+            }
+        } else {
+            while row + 2 <= rows.end {
+                self.tile::<S, T, 2, 2>(weights, row, output);
+                self.tile::<S, T, 2, 2>(weights, row, output + 2);
+                row += 2;
+            }
+        }
+        while row < rows.end {
+            self.tile::<S, T, 1, TILE>(weights, row, output);
+            row += 1;
+        }
     }
 
     #[inline(always)]
-    fn plain<'b, T>(&'b self, weights: &'b [T]) -> PlainTiles<'b, T> {
-        PlainTiles {
-            x: self.input.x,
-            x_stride: self.input.stride,
-            weights,
-            weight_stride: self.matrix.cols,
-            cols: self.matrix.cols,
+    fn tile<S: Simd, T: Number, const R: usize, const O: usize>(
+        &self,
+        weights: &[T],
+        row: usize,
+        output: usize,
+    ) {
+        let mut x: [&[f32]; R] = [&[]; R];
+        let mut starts = [0; R];
+        for at in 0..R {
+            let item = self.items.at(row + at);
+            (x[at], starts[at]) = (self.x.part(item.x), item.out);
+        }
+        let products = products::<S, T, R, O>(x, &weights[output * self.x.cols..], self.x.cols);
+        for at in 0..R {
+            self.sink.put(starts[at], output, &products[at]);
         }
     }
 }

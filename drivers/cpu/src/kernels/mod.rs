@@ -6,24 +6,33 @@
 )]
 
 mod attention;
+mod convolution;
+mod delta;
 mod elementwise;
+mod items;
 mod linear;
 mod math;
 mod norm;
 mod number;
+mod packed;
 mod plain;
-mod q4_k;
-mod q8_0;
 mod quantize;
 mod rope;
+mod route;
 mod store;
-mod tiles;
 
 pub(crate) use attention::{Attend, AttentionShape, SCORE_HEADS, StateRows};
-pub(crate) use elementwise::{Add, Gated};
-pub(crate) use linear::{Input, Linear};
-pub(crate) use norm::RmsNorm;
+pub(crate) use convolution::Convolve;
+pub(crate) use delta::DeltaToken;
+pub(crate) use elementwise::{CombineGroups, Function, Map, Pairing, ScaleGroups, Zip};
+pub(crate) use items::{Item, Items, Sink};
+pub(crate) use linear::{PlainProduct, PlainRows};
+pub(crate) use norm::{Norm, Normalise};
 pub(crate) use number::{Number, StateNumber};
-pub(crate) use quantize::{Quantize, QuantizedRows, block_numbers, quant_bytes};
+pub(crate) use packed::{
+    GROUP, PackGroup, PackedProduct, UnpackRow, group_bytes, groups, is_packed, panel_bytes,
+};
+pub(crate) use quantize::{Quantize, QuantizedRows, quantized_bytes};
 pub(crate) use rope::{Rope, fill_angles};
+pub(crate) use route::{Router, expert};
 pub(crate) use store::StoreRow;

@@ -1,39 +1,93 @@
-//! Root-mean-square norm (arXiv 1910.07467).
+//! Norms of the groups of a row; a vector's lane `l` sums the numbers `l`, `l + 16`, ... of a group.
 
-use super::number::{load_rest, zip_chunks};
+use super::number::{load_rest, map_chunks, update_chunks, zip_chunks};
 use crate::isa::Kernel;
 use crate::simd::{LANES, Simd};
 
-/// Normalises each group of `gain.len()` numbers of one row.
-pub(crate) struct RmsNorm<'a> {
+/// Which norm, with what it adds so that it divides by no zero.
+#[derive(Clone, Copy)]
+pub(crate) enum Norm {
+    /// `x / sqrt(mean(x^2) + epsilon)` (arXiv 1910.07467).
+    RootMeanSquare(f32),
+    /// `(x - mean) / sqrt(variance + epsilon)` (arXiv 1607.06450).
+    Layer(f32),
+    /// `x / sqrt(sum(x^2) + epsilon)`.
+    Length(f32),
+}
+
+/// Normalises each group of one row.
+pub(crate) struct Normalise<'a> {
+    pub(crate) norm: Norm,
+    pub(crate) group: usize,
     pub(crate) x: &'a [f32],
-    pub(crate) gain: &'a [f32],
-    pub(crate) epsilon: f32,
+    /// `group` numbers.
+    pub(crate) gain: Option<&'a [f32]>,
+    /// `group` numbers.
+    pub(crate) bias: Option<&'a [f32]>,
     pub(crate) out: &'a mut [f32],
 }
 
-impl Kernel for RmsNorm<'_> {
+impl Kernel for Normalise<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let group = self.gain.len();
-        for (x, out) in self.x.chunks_exact(group).zip(self.out.chunks_exact_mut(group)) {
-            let factor = S::splat(factor::<S>(x, self.epsilon));
-            zip_chunks::<S>(x, self.gain, out, |x, gain| x.mul(factor).mul(gain));
+        let groups = self.x.chunks_exact(self.group);
+        for (x, out) in groups.zip(self.out.chunks_exact_mut(self.group)) {
+            let (center, factor) = statistics::<S>(self.norm, x);
+            match self.gain {
+                Some(gain) => {
+                    zip_chunks::<S>(x, gain, out, |x, gain| x.sub(center).mul(factor).mul(gain));
+                }
+                None => map_chunks::<S>(x, out, |x| x.sub(center).mul(factor)),
+            }
+            if let Some(bias) = self.bias {
+                update_chunks::<S>(out, bias, S::add);
+            }
         }
     }
 }
 
-/// `1 / sqrt(mean(x^2) + epsilon)`; lane `l` sums the squares `l`, `l + 16`, ...
+/// What is taken off each number, and what the rest is multiplied by.
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "a row has far fewer than 2^24 numbers")]
-fn factor<S: Simd>(x: &[f32], epsilon: f32) -> f32 {
+fn statistics<S: Simd>(norm: Norm, x: &[f32]) -> (S, S) {
+    let count = x.len() as f32;
+    let inverse = |square: f32| S::splat(1.0 / square.sqrt());
+    match norm {
+        Norm::RootMeanSquare(epsilon) => (S::zero(), inverse(squares::<S>(x, S::zero()) / count + epsilon)),
+        Norm::Length(epsilon) => (S::zero(), inverse(squares::<S>(x, S::zero()) + epsilon)),
+        Norm::Layer(epsilon) => {
+            let mean = S::splat(total::<S>(x) / count);
+            (mean, inverse(squares::<S>(x, mean) / count + epsilon))
+        }
+    }
+}
+
+#[inline(always)]
+fn total<S: Simd>(x: &[f32]) -> f32 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = S::zero();
+    for chunk in chunks {
+        sums = sums.add(S::load(chunk));
+    }
+    sums.add(load_rest(rest)).sum()
+}
+
+/// The sum of the squares of what `x` is beyond `center`.
+#[inline(always)]
+fn squares<S: Simd>(x: &[f32], center: S) -> f32 {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut squares = S::zero();
     for chunk in chunks {
-        let numbers = S::load(chunk);
+        let numbers = S::load(chunk).sub(center);
         squares = numbers.fma(numbers, squares);
     }
-    let numbers: S = load_rest(rest);
-    let sum = numbers.fma(numbers, squares).sum();
-    1.0 / (sum / x.len() as f32 + epsilon).sqrt()
+    if !rest.is_empty() {
+        // Missing numbers are as far as none from the center.
+        let mut padded = [0.0; LANES];
+        center.store(&mut padded);
+        padded[..rest.len()].copy_from_slice(rest);
+        let numbers = S::load(&padded).sub(center);
+        squares = numbers.fma(numbers, squares);
+    }
+    squares.sum()
 }

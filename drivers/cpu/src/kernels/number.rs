@@ -45,6 +45,13 @@ impl StateNumber for f32 {
     }
 }
 
+impl StateNumber for bf16 {
+    #[inline(always)]
+    fn store<S: Simd>(vector: S, numbers: &mut [Self; LANES]) {
+        vector.store_bf16(numbers);
+    }
+}
+
 impl StateNumber for f16 {
     #[inline(always)]
     fn store<S: Simd>(vector: S, numbers: &mut [Self; LANES]) {
@@ -69,6 +76,32 @@ pub(crate) fn store_rest<S: Simd, T: StateNumber>(vector: S, numbers: &mut [T]) 
     T::store(vector, &mut whole);
     for (number, lane) in numbers.iter_mut().zip(whole) {
         *number = lane;
+    }
+}
+
+/// Applies `map` to chunks of 16 numbers; what it gives for missing numbers is dropped.
+#[inline(always)]
+pub(crate) fn map_chunks<S: Simd>(x: &[f32], out: &mut [f32], map: impl Fn(S) -> S) {
+    let (x, x_rest) = x.as_chunks::<LANES>();
+    let (out, out_rest) = out.as_chunks_mut::<LANES>();
+    for (x, out) in x.iter().zip(out) {
+        map(S::load(x)).store(out);
+    }
+    if !out_rest.is_empty() {
+        store_rest(map(load_rest(x_rest)), out_rest);
+    }
+}
+
+/// As [`zip_chunks`], over what `out` holds and another input.
+#[inline(always)]
+pub(crate) fn update_chunks<S: Simd>(out: &mut [f32], b: &[f32], map: impl Fn(S, S) -> S) {
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    let (out, out_rest) = out.as_chunks_mut::<LANES>();
+    for (out, b) in out.iter_mut().zip(b) {
+        map(S::load(out), S::load(b)).store(out);
+    }
+    if !out_rest.is_empty() {
+        store_rest(map(load_rest(out_rest), load_rest(b_rest)), out_rest);
     }
 }
 

@@ -5,13 +5,15 @@ use mains_contract::RopePairing;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 
-/// Writes the cosines, then the sines of `position * inverse_frequency`, each computed in float64 and rounded once.
+/// Writes the cosines, then the sines of `position * inverse_frequency`, all times `scale`, each computed in float64 and
+/// rounded once.
 #[expect(clippy::cast_possible_truncation, reason = "rounded to float32 on purpose")]
-pub(crate) fn fill_angles(inverse_frequencies: &[f32], position: u32, angles: &mut [f32]) {
+pub(crate) fn fill_angles(inverse_frequencies: &[f32], scale: f32, position: u32, angles: &mut [f32]) {
     let (cosines, sines) = angles.split_at_mut(angles.len() / 2);
     for ((inverse_frequency, cosine), sine) in inverse_frequencies.iter().zip(cosines).zip(sines) {
         let (sin, cos) = (f64::from(position) * f64::from(*inverse_frequency)).sin_cos();
-        (*sine, *cosine) = (sin as f32, cos as f32);
+        let scale = f64::from(scale);
+        (*sine, *cosine) = ((sin * scale) as f32, (cos * scale) as f32);
     }
 }
 
@@ -19,6 +21,8 @@ pub(crate) fn fill_angles(inverse_frequencies: &[f32], position: u32, angles: &m
 pub(crate) struct Rope<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) head_dim: usize,
+    /// First number of a head that is rotated.
+    pub(crate) start: usize,
     pub(crate) pairs: usize,
     pub(crate) pairing: RopePairing,
     /// As [`fill_angles`] writes them.
@@ -36,11 +40,14 @@ impl Kernel for Rope<'_> {
             .chunks_exact(self.head_dim)
             .zip(self.out.chunks_exact_mut(self.head_dim));
         for (x, out) in heads {
-            out[2 * self.pairs..].copy_from_slice(&x[2 * self.pairs..]);
+            let rotated = self.start..self.start + 2 * self.pairs;
+            out[..self.start].copy_from_slice(&x[..self.start]);
+            out[rotated.end..].copy_from_slice(&x[rotated.end..]);
+            let (x, out) = (&x[rotated.clone()], &mut out[rotated]);
             match self.pairing {
                 RopePairing::Halves => {
-                    let (a, b) = (&x[..self.pairs], &x[self.pairs..2 * self.pairs]);
-                    let (out_a, out_b) = out[..2 * self.pairs].split_at_mut(self.pairs);
+                    let (a, b) = (&x[..self.pairs], &x[self.pairs..]);
+                    let (out_a, out_b) = out.split_at_mut(self.pairs);
                     for pair in 0..self.pairs {
                         (out_a[pair], out_b[pair]) = rotate(a[pair], b[pair], cosines[pair], sines[pair]);
                     }

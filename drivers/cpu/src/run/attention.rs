@@ -1,6 +1,6 @@
 //! Attention of a step: its keys and values go to the state first, then every row looks back.
 
-use mains_contract::{Node, Op, SequenceSpan, StateId, Step};
+use mains_contract::{Node, Op, SequenceSpan, StateId, Step, WeightId};
 
 use super::CpuModel;
 use super::values::{Out, Rows};
@@ -8,13 +8,14 @@ use crate::disjoint::Disjoint;
 use crate::isa::Detected;
 use crate::kernels::{Attend, AttentionShape, Number, StateNumber, StateRows, StoreRow};
 use crate::pool::Pool;
-use crate::state::{KeysAndValues, Store, TokenState};
+use crate::state::{KeysAndValues, State, Store, TokenState};
 
 /// What the threads of one attention share.
 struct Shared<'a> {
     pool: &'a Pool,
     isa: Detected,
     shape: AttentionShape,
+    sinks: Option<&'a [f32]>,
     queries: Rows<'a>,
     step: &'a Step<'a>,
     /// A share of equal length for each thread.
@@ -25,20 +26,27 @@ struct Shared<'a> {
 }
 
 impl CpuModel {
-    /// Stores the keys and values of the step in `state`, then computes all rows of `node`.
+    /// Stores the keys and values of the step in `state`, when they are inputs, then computes all rows of `node`.
     pub(super) fn attention(&mut self, node: &Node, state: StateId, step: &Step<'_>, out: Out<'_>) {
-        let shape = shape_of(&node.op);
-        let [queries, keys, values] = [0, 1, 2].map(|input| self.values.rows(node.inputs[input]));
-        let state = &mut self.states[state.0 as usize];
-        store_step(self.isa, state, step, keys, values);
-        let scores_len = self.scores.len() / self.pool.threads();
+        let (shape, sinks) = shape_of(&node.op);
+        let sinks = sinks.map(|sinks| self.weights.vector(sinks));
+        let queries = self.values.rows(node.inputs[0]);
+        let State::Tokens(state) = &mut self.states[self.graph.storage(state).0 as usize] else {
+            unreachable!("a graph gives attention a state of tokens");
+        };
+        if let Some(keys) = node.inputs.get(1) {
+            let values = node.inputs.get(2).map(|values| self.values.rows(*values));
+            store_step(self.isa, state, step, self.values.rows(*keys), values);
+        }
+        let scores_len = self.scratch.scores.len() / self.pool.threads();
         let shared = Shared {
             pool: &self.pool,
             isa: self.isa,
             shape,
+            sinks,
             queries,
             step,
-            scores: Disjoint::new(&mut self.scores),
+            scores: Disjoint::new(&mut self.scratch.scores),
             scores_len,
             out_stride: out.stride,
             out: Disjoint::new(out.numbers),
@@ -46,6 +54,7 @@ impl CpuModel {
         match &state.store {
             Store::F32(rows) => shared.attend(state, rows),
             Store::F16(rows) => shared.attend(state, rows),
+            Store::BF16(rows) => shared.attend(state, rows),
         }
     }
 }
@@ -55,13 +64,19 @@ impl Shared<'_> {
         let shape = self.shape;
         let group = shape.heads / shape.kv_heads;
         let items = self.step.tokens.len() * shape.kv_heads;
-        let positions: usize = self
-            .step
-            .positions
-            .iter()
-            .map(|position| *position as usize + 1)
+        let last =
+            |span: &SequenceSpan<'_>| self.step.positions[(span.first_row + span.rows - 1) as usize] as usize;
+        let seen =
+            |row: usize, span: &SequenceSpan<'_>| shape.seen(self.step.positions[row] as usize, last(span));
+        let positions: usize = (0..self.step.tokens.len())
+            .map(|row| seen(row, span_of(self.step.sequences, row)).len())
             .sum();
         let cost = positions.saturating_mul(shape.heads * (shape.head_dim + shape.value_dim));
+        // Values are a state's own, or the first numbers of its keys.
+        let (values, value_width, value_step) = match state.value_width {
+            0 => (&rows.keys, state.key_width, shape.head_dim),
+            width => (&rows.values, width, shape.value_dim),
+        };
         self.pool.interleave(items, cost, |thread, item| {
             let (row, kv_head) = (item / shape.kv_heads, item % shape.kv_heads);
             let span = span_of(self.step.sequences, row);
@@ -77,14 +92,16 @@ impl Shared<'_> {
                 shape,
                 state: StateRows {
                     keys: &rows.keys,
-                    values: &rows.values,
+                    values,
                     key_width: state.key_width,
-                    value_width: state.value_width,
+                    value_width,
+                    value_step,
                     block_tokens: state.block_tokens,
                     blocks: span.blocks,
                 },
                 kv_head,
-                position: self.step.positions[row] as usize,
+                seen: seen(row, span),
+                sinks: self.sinks.map(|sinks| &sinks[kv_head * group..][..group]),
                 queries: &self.queries.row(row)[kv_head * group * shape.head_dim..][..group * shape.head_dim],
                 scores,
                 out,
@@ -93,7 +110,7 @@ impl Shared<'_> {
     }
 }
 
-fn shape_of(op: &Op) -> AttentionShape {
+fn shape_of(op: &Op) -> (AttentionShape, Option<WeightId>) {
     let Op::Attention {
         heads,
         kv_heads,
@@ -101,19 +118,25 @@ fn shape_of(op: &Op) -> AttentionShape {
         value_dim,
         scale,
         window,
+        soft_cap,
+        sinks,
+        causal,
         ..
     } = op
     else {
         unreachable!("only attention comes here");
     };
-    AttentionShape {
+    let shape = AttentionShape {
         heads: *heads,
         kv_heads: *kv_heads,
         head_dim: *head_dim,
         value_dim: *value_dim,
         scale: *scale,
         window: *window,
-    }
+        soft_cap: *soft_cap,
+        causal: *causal,
+    };
+    (shape, *sinks)
 }
 
 /// The sequence that `row` belongs to; the step was checked, so there is one.
@@ -122,22 +145,38 @@ fn span_of<'a>(sequences: &'a [SequenceSpan<'a>], row: usize) -> &'a SequenceSpa
     &sequences[after - 1]
 }
 
-fn store_step(isa: Detected, state: &mut TokenState, step: &Step<'_>, keys: Rows<'_>, values: Rows<'_>) {
+fn store_step(
+    isa: Detected,
+    state: &mut TokenState,
+    step: &Step<'_>,
+    keys: Rows<'_>,
+    values: Option<Rows<'_>>,
+) {
     for span in step.sequences {
         for row in span.first_row as usize..(span.first_row + span.rows) as usize {
             let to = state.row(span.blocks, step.positions[row] as usize);
-            let (key_width, value_width) = (state.key_width, state.value_width);
+            let widths = [state.key_width, state.value_width];
+            let (keys, values) = (keys.row(row), values.map(|values| values.row(row)));
             match &mut state.store {
-                Store::F32(rows) => {
-                    store_row(isa, to, key_width, keys.row(row), &mut rows.keys);
-                    store_row(isa, to, value_width, values.row(row), &mut rows.values);
-                }
-                Store::F16(rows) => {
-                    store_row(isa, to, key_width, keys.row(row), &mut rows.keys);
-                    store_row(isa, to, value_width, values.row(row), &mut rows.values);
-                }
+                Store::F32(rows) => store_token(isa, to, widths, keys, values, rows),
+                Store::F16(rows) => store_token(isa, to, widths, keys, values, rows),
+                Store::BF16(rows) => store_token(isa, to, widths, keys, values, rows),
             }
         }
+    }
+}
+
+fn store_token<T: StateNumber>(
+    isa: Detected,
+    row: usize,
+    [key_width, value_width]: [usize; 2],
+    keys: &[f32],
+    values: Option<&[f32]>,
+    to: &mut KeysAndValues<T>,
+) {
+    store_row(isa, row, key_width, keys, &mut to.keys);
+    if let Some(values) = values {
+        store_row(isa, row, value_width, values, &mut to.values);
     }
 }
 

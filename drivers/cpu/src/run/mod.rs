@@ -1,14 +1,19 @@
 //! A loaded graph, run node by node.
 
 mod attention;
+mod experts;
+mod moves;
 mod operations;
+mod products;
+mod recurrent;
 mod values;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use mains_contract::{
-    BlockId, DriverError, Footprint, Graph, LoadedModel, Node, OutputName, SequenceState, SlotId, Step,
-    StepLimits, Unsupported, ValueId, WeightSource,
+    BlockId, DriverError, Footprint, Graph, LoadedModel, SequenceState, SlotId, Step, StepLimits, ValueId,
+    WeightSource,
 };
 
 use crate::arena::{Arena, padded, zeroed};
@@ -17,7 +22,7 @@ use crate::kernels::{QuantizedRows, SCORE_HEADS, fill_angles};
 use crate::load::Weights;
 use crate::plan::{Plan, SCORE_SLACK, angle_numbers};
 use crate::pool::Pool;
-use crate::state::TokenState;
+use crate::state::State;
 use values::{Out, Values};
 
 /// A graph with its weights, its state and room for steps.
@@ -28,15 +33,54 @@ pub(crate) struct CpuModel {
     isa: Detected,
     pool: Pool,
     weights: Weights,
-    states: Vec<TokenState>,
+    states: Vec<State>,
     values: Values,
     /// A table a list of inverse frequencies: a row of angles a row of the step.
     angles: Vec<Arena>,
     quantized: QuantizedRows,
-    /// The value of this step that `quantized` holds.
-    quantized_value: Option<ValueId>,
-    /// Each thread's scores of attention.
+    /// The value of this step that `quantized` holds, and the parts of its rows.
+    quantized_value: Option<(ValueId, usize)>,
+    scratch: Scratch,
+}
+
+/// Working memory of kernels; what threads have, each has an equal share of.
+struct Scratch {
+    /// Scores of attention.
     scores: Vec<f32>,
+    /// Unpacked weights.
+    panels: Arena,
+    /// Scores of experts.
+    route: Vec<f64>,
+    /// Sums of a convolution.
+    convolution: Arena,
+    /// Slots of a route, those of one expert after those of another.
+    slots: Vec<u32>,
+    /// Where those of each expert begin.
+    starts: Vec<u32>,
+}
+
+impl Scratch {
+    fn new(plan: &Plan, limits: &StepLimits, threads: usize) -> Result<Self, DriverError> {
+        let what = "working memory";
+        let most = &plan.scratch;
+        let scores = threads * SCORE_HEADS * limits.context.saturating_add(SCORE_SLACK);
+        Ok(Self {
+            scores: zeroed(scores, "attention scores")?,
+            panels: Arena::new(threads.saturating_mul(most.panel_bytes), what)?,
+            route: zeroed(threads * most.route_numbers, what)?,
+            convolution: Arena::new(threads * padded(most.convolution) * size_of::<f32>(), what)?,
+            slots: zeroed(limits.rows.saturating_mul(most.slots), what)?,
+            starts: zeroed(most.expert_starts, what)?,
+        })
+    }
+
+    fn size(&self) -> mains_contract::Bytes {
+        let vectors = size_of_val(self.scores.as_slice())
+            + size_of_val(self.route.as_slice())
+            + size_of_val(self.slots.as_slice())
+            + size_of_val(self.starts.as_slice());
+        self.panels.size() + self.convolution.size() + vectors.into()
+    }
 }
 
 impl CpuModel {
@@ -61,57 +105,75 @@ impl CpuModel {
         let states: Result<_, _> = graph
             .states()
             .iter()
-            .map(|spec| TokenState::new(spec, limits))
+            .map(|spec| State::new(spec, limits))
             .collect();
         let angles = plan.angles.iter().map(|table| {
-            let row_bytes = angle_numbers(table.len()) * number_bytes;
+            let row_bytes = angle_numbers(table.inverse_frequencies.len()) * number_bytes;
             Arena::new(limits.rows.saturating_mul(row_bytes), "angles of rotations")
         });
-        let scores = threads * SCORE_HEADS * (limits.context.saturating_add(SCORE_SLACK));
+        let pool = Pool::new(threads)?;
         Ok(Self {
             limits: *limits,
             isa,
-            pool: Pool::new(threads)?,
-            weights: Weights::load(&graph, &plan, source)?,
+            weights: Weights::load(&graph, &plan, source, &pool)?,
+            pool,
             states: states?,
             values: Values::new(&graph, &plan, limits)?,
             angles: angles.collect::<Result<_, _>>()?,
-            quantized: QuantizedRows::new(limits.rows, plan.quantized_cols)?,
+            quantized: QuantizedRows::new(limits.rows, plan.scratch.quantized_bytes)?,
             quantized_value: None,
-            scores: zeroed(scores, "attention scores")?,
+            scratch: Scratch::new(&plan, limits, threads)?,
             graph,
             plan,
         })
     }
 
-    fn check(&self, step: &Step<'_>, logits: &[f32]) -> Result<(), DriverError> {
+    fn check(&self, step: &Step<'_>, out: &[f32]) -> Result<(), DriverError> {
         step.check(&self.limits)?;
         step.check_for(&self.graph)?;
-        let wanted = step.output_rows.len() * self.logits().1.width;
-        if logits.len() == wanted {
-            Ok(())
-        } else {
-            Err(DriverError::Limits(format!(
-                "room for {} logits, the step gives {wanted}",
-                logits.len()
-            )))
+        let wanted = self
+            .graph
+            .output_ranges(step)
+            .last()
+            .map_or(0, |(_, range)| range.end);
+        if out.len() == wanted {
+            return Ok(());
         }
-    }
-
-    fn logits(&self) -> (ValueId, &Node) {
-        let value = self.graph.output(OutputName::Logits);
-        let value = value.expect("the driver loads no graph without logits");
-        (value, self.graph.node(value))
+        Err(DriverError::Limits(format!(
+            "room for {} numbers of outputs, the step gives {wanted}",
+            out.len()
+        )))
     }
 
     fn fill_angles(&mut self, step: &Step<'_>) {
         for (table, angles) in self.plan.angles.iter().zip(&mut self.angles) {
-            let rows = angles
-                .numbers_mut()
-                .chunks_exact_mut(angle_numbers(table.len()).max(1));
+            let numbers = angle_numbers(table.inverse_frequencies.len());
+            let rows = angles.numbers_mut().chunks_exact_mut(numbers.max(1));
             for (position, row) in step.positions.iter().zip(rows) {
-                fill_angles(table, *position, row);
+                fill_angles(&table.inverse_frequencies, table.scale, *position, row);
             }
+        }
+    }
+
+    fn check_blocks<'a>(&self, blocks: impl IntoIterator<Item = &'a BlockId>) -> Result<(), DriverError> {
+        let limit = self.limits.blocks;
+        match blocks.into_iter().find(|block| block.0 as usize >= limit) {
+            Some(beyond) => Err(DriverError::Limits(format!(
+                "block {}, there are {limit}",
+                beyond.0
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_slots<'a>(&self, slots: impl IntoIterator<Item = &'a SlotId>) -> Result<(), DriverError> {
+        let limit = self.limits.slots;
+        match slots.into_iter().find(|slot| slot.0 as usize >= limit.max(1)) {
+            Some(beyond) => Err(DriverError::Limits(format!(
+                "slot {}, there are {limit}",
+                beyond.0
+            ))),
+            None => Ok(()),
         }
     }
 }
@@ -120,68 +182,51 @@ impl LoadedModel for CpuModel {
     fn footprint(&self) -> Footprint {
         Footprint {
             weights: self.weights.size(),
-            state: self.states.iter().map(TokenState::size).sum(),
+            state: self.states.iter().map(State::size).sum(),
             activations: self.values.size(),
-            scratch: self.quantized.size()
-                + self.angles.iter().map(Arena::size).sum()
-                + size_of_val(self.scores.as_slice()).into(),
+            scratch: self.quantized.size() + self.angles.iter().map(Arena::size).sum() + self.scratch.size(),
         }
     }
 
-    fn run(&mut self, step: &Step<'_>, logits: &mut [f32]) -> Result<(), DriverError> {
-        self.check(step, logits)?;
+    fn run(&mut self, step: &Step<'_>, out: &mut [f32]) -> Result<(), DriverError> {
+        self.check(step, out)?;
         self.fill_angles(step);
         self.quantized_value = None;
         let graph = Arc::clone(&self.graph);
+        let ranges: Vec<Range<usize>> = graph.output_ranges(step).map(|(_, range)| range).collect();
         for (index, node) in graph.nodes().iter().enumerate() {
             match self.values.take(index) {
-                None => {
-                    let stride = node.width;
-                    self.node(
-                        index,
-                        node,
-                        step,
-                        Out {
-                            numbers: logits,
-                            stride,
-                        },
-                    );
+                Err(output) => {
+                    let out = Out {
+                        numbers: &mut out[ranges[output].clone()],
+                        stride: node.width,
+                        width: node.width,
+                    };
+                    self.node(index, node, step, out);
                 }
-                Some(mut arena) => {
-                    let stride = padded(node.width);
-                    self.node(
-                        index,
-                        node,
-                        step,
-                        Out {
-                            numbers: arena.numbers_mut(),
-                            stride,
-                        },
-                    );
+                Ok(mut arena) => {
+                    let out = Out {
+                        numbers: arena.numbers_mut(),
+                        stride: padded(node.width),
+                        width: node.width,
+                    };
+                    self.node(index, node, step, out);
                     self.values.put_back(index, arena);
                 }
             }
         }
-        let (value, _) = self.logits();
-        if let Some(rows) = self.values.stored(value) {
-            for (row, logits) in logits.chunks_exact_mut(rows.width).enumerate() {
-                logits.copy_from_slice(rows.row(row));
+        for ((_, value), range) in graph.outputs().iter().zip(ranges) {
+            if let Some(rows) = self.values.stored(*value) {
+                for (row, out) in out[range].chunks_exact_mut(rows.width).enumerate() {
+                    out.copy_from_slice(rows.row(row));
+                }
             }
         }
         Ok(())
     }
 
     fn copy_blocks(&mut self, pairs: &[(BlockId, BlockId)]) -> Result<(), DriverError> {
-        let ids = pairs.iter().flat_map(|(from, to)| [from, to]);
-        if let Some(beyond) = ids
-            .into_iter()
-            .find(|block| block.0 as usize >= self.limits.blocks)
-        {
-            return Err(DriverError::Limits(format!(
-                "block {}, there are {}",
-                beyond.0, self.limits.blocks
-            )));
-        }
+        self.check_blocks(pairs.iter().flat_map(|(from, to)| [from, to]))?;
         for (from, to) in pairs {
             for state in &mut self.states {
                 state.copy_block(*from, *to);
@@ -190,24 +235,53 @@ impl LoadedModel for CpuModel {
         Ok(())
     }
 
-    fn copy_slots(&mut self, _pairs: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
-        // No graph with state of sequences is loaded.
+    fn copy_slots(&mut self, pairs: &[(SlotId, SlotId)]) -> Result<(), DriverError> {
+        self.check_slots(pairs.iter().flat_map(|(from, to)| [from, to]))?;
+        for (from, to) in pairs {
+            for state in &mut self.states {
+                state.copy_slot(*from, *to);
+            }
+        }
         Ok(())
     }
 
-    fn snapshot(&mut self, _state: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
-        Err(no_snapshots())
+    fn snapshot(&mut self, state: &SequenceState<'_>) -> Result<Vec<u8>, DriverError> {
+        self.check_blocks(state.blocks)?;
+        self.check_slots([&state.slot])?;
+        let sizes = self
+            .states
+            .iter()
+            .map(|own| own.snapshot_bytes(state.blocks.len()));
+        let mut bytes = Vec::with_capacity(sizes.sum());
+        for own in &mut self.states {
+            own.visit(state.blocks, state.slot, |run| bytes.extend_from_slice(run));
+        }
+        Ok(bytes)
     }
 
-    fn restore(&mut self, _snapshot: &[u8], _state: &SequenceState<'_>) -> Result<(), DriverError> {
-        Err(no_snapshots())
+    fn restore(&mut self, snapshot: &[u8], state: &SequenceState<'_>) -> Result<(), DriverError> {
+        self.check_blocks(state.blocks)?;
+        self.check_slots([&state.slot])?;
+        let sizes = self
+            .states
+            .iter()
+            .map(|own| own.snapshot_bytes(state.blocks.len()));
+        let wanted: usize = sizes.sum();
+        if snapshot.len() != wanted {
+            return Err(DriverError::Limits(format!(
+                "a snapshot of {} bytes, {} blocks and a slot take {wanted}",
+                snapshot.len(),
+                state.blocks.len()
+            )));
+        }
+        let mut rest = snapshot;
+        for own in &mut self.states {
+            own.visit(state.blocks, state.slot, |run| {
+                let (these, after) = rest.split_at(run.len());
+                run.copy_from_slice(these);
+                rest = after;
+            });
+        }
+        Ok(())
     }
-}
-
-fn no_snapshots() -> DriverError {
-    DriverError::Unsupported(Unsupported {
-        driver: "cpu",
-        op: "snapshot",
-        reason: "state is copied by blocks alone; use copy_blocks".to_owned(),
-    })
 }

@@ -1,160 +1,185 @@
-//! The operations of a step, each shared over the threads by rows or by outputs.
+//! The operations of a step on rows by themselves, shared over the threads.
 
-use mains_blocks::dequantize;
-use mains_contract::{Activation, Node, Op, RopePairing, Step, ValueId, WeightId};
+use mains_contract::{Node, Op, Step, ValueId};
 
 use super::CpuModel;
 use super::values::{Out, Rows};
 use crate::disjoint::Disjoint;
-use crate::kernels::{Add, Gated, Input, Linear, Quantize, RmsNorm, Rope};
+use crate::kernels::{Function, Map, Norm, Normalise, Pairing, Rope, ScaleGroups, Zip};
 use crate::plan::angle_numbers;
 use crate::pool::Pool;
 
-/// Outputs that a thread's share is a multiple of: whole cache lines of float32, so that threads do not write to the
-/// same one.
-const OUTPUT_GRAIN: usize = 16;
 /// Cost of a number in multiply-adds: loads and stores.
-const COST_COPY: usize = 2;
+pub(super) const COST_COPY: usize = 2;
 /// Cost of a number in multiply-adds: an exponential and a division.
-const COST_EXP: usize = 16;
+pub(super) const COST_EXP: usize = 16;
 
 impl CpuModel {
     /// Computes `node`, the one at `index`.
     pub(super) fn node(&mut self, index: usize, node: &Node, step: &Step<'_>, out: Out<'_>) {
-        let rows = if node.selected {
-            step.output_rows.len()
-        } else {
-            step.tokens.len()
-        };
+        let rows = rows_of(node, step);
+        let weight = |id| self.weights.vector(id);
+        let gain = |id: &Option<_>| id.map(weight);
         match &node.op {
-            Op::Embed { table } => self.embed(*table, step, out),
-            Op::Linear { weight, bias } => self.linear(*weight, *bias, node.inputs[0], rows, out),
             Op::RmsNorm {
-                weight: Some(weight),
+                weight,
                 epsilon,
-                ..
-            } => {
-                let (isa, gain, epsilon) = (self.isa, self.weights.vector(*weight), *epsilon);
-                let x = self.values.rows(node.inputs[0]);
-                by_row(&self.pool, rows, x.width, COST_COPY, out, |row, out| {
-                    isa.run(RmsNorm {
-                        x: x.row(row),
-                        gain,
-                        epsilon,
-                        out,
-                    });
-                });
-            }
-            Op::Rope {
-                head_dim, pairing, ..
-            } => self.rope(index, node, *head_dim, *pairing, step, out),
-            Op::Attention { state, .. } => self.attention(node, *state, step, out),
-            Op::Gated { activation } => self.gated(*activation, node, rows, out),
-            Op::Add => {
-                let (isa, a, b) = (
-                    self.isa,
-                    self.values.rows(node.inputs[0]),
-                    self.values.rows(node.inputs[1]),
-                );
-                by_row(&self.pool, rows, a.width, COST_COPY, out, |row, out| {
-                    isa.run(Add {
-                        a: a.row(row),
-                        b: b.row(row),
-                        out,
-                    });
-                });
-            }
-            Op::SelectRows => select(self.values.rows(node.inputs[0]), step.output_rows, out),
-            other => unreachable!("{} is refused before a load", other.name()),
-        }
-    }
-
-    fn embed(&self, table: WeightId, step: &Step<'_>, out: Out<'_>) {
-        let matrix = self.weights.matrix(table);
-        let row_bytes = matrix.bytes.len() / matrix.rows;
-        by_row(
-            &self.pool,
-            step.tokens.len(),
-            matrix.cols,
-            COST_COPY,
-            out,
-            |row, out| {
-                let bytes = &matrix.bytes[step.tokens[row] as usize * row_bytes..][..row_bytes];
-                dequantize(matrix.format, bytes, out)
-                    .expect("the bytes are those of a row: the weight was checked when it was loaded");
-            },
-        );
-    }
-
-    fn linear(&mut self, weight: WeightId, bias: Option<WeightId>, x: ValueId, rows: usize, out: Out<'_>) {
-        if self.weights.matrix(weight).format.is_quantized() && self.quantized_value != Some(x) {
-            self.quantize(x, rows);
-        }
-        let matrix = self.weights.matrix(weight);
-        let bias = bias.map(|bias| self.weights.vector(bias));
-        let x = self.values.rows(x);
-        let input = Input {
-            x: x.numbers,
-            stride: x.stride,
-            quantized: &self.quantized,
-        };
-        let cost = rows.saturating_mul(matrix.cols).saturating_mul(matrix.rows);
-        let (isa, out_stride) = (self.isa, out.stride);
-        let out = Disjoint::new(out.numbers);
-        self.pool.share(matrix.rows, OUTPUT_GRAIN, cost, |_, outputs| {
-            isa.run(Linear {
-                matrix,
+                group,
+            } => self.normalise(
+                (Norm::RootMeanSquare(*epsilon), *group),
+                [gain(weight), None],
+                node,
+                rows,
+                out,
+            ),
+            Op::LayerNorm {
+                weight,
                 bias,
-                input,
+                epsilon,
+                group,
+            } => self.normalise(
+                (Norm::Layer(*epsilon), *group),
+                [gain(weight), gain(bias)],
+                node,
                 rows,
-                outputs,
-                out: &out,
-                out_stride,
-            });
-        });
+                out,
+            ),
+            Op::L2Norm { epsilon, group } => {
+                self.normalise((Norm::Length(*epsilon), *group), [None, None], node, rows, out);
+            }
+            Op::Rope { .. } => self.rope(index, node, step, out),
+            Op::Gated { activation } => self.pair(Pairing::Gate(*activation), node, rows, out),
+            Op::Add => self.pair(Pairing::Sum, node, rows, out),
+            Op::Multiply => self.multiply(node, rows, out),
+            Op::Activate { activation } => self.map(Function::Activation(*activation), node, rows, out),
+            Op::Scale { factor } => self.map(Function::Scale(*factor), node, rows, out),
+            Op::SoftCap { cap } => self.map(Function::SoftCap(*cap), node, rows, out),
+            Op::AddWeight { weight: id, row } => {
+                let vector = &weight(*id)[row * node.width..][..node.width];
+                self.with_vector(Pairing::Sum, vector, node.inputs[0], rows, out);
+            }
+            Op::MultiplyWeight { weight: id } => match weight(*id) {
+                [factor] if node.width > 1 => self.map(Function::Scale(*factor), node, rows, out),
+                vector => self.with_vector(Pairing::Product, vector, node.inputs[0], rows, out),
+            },
+            _ => self.node_across(node, step, rows, out),
+        }
     }
 
-    /// Quantizes a value once for all products with it.
-    fn quantize(&mut self, value: ValueId, rows: usize) {
-        let Rows {
-            numbers: x,
-            stride,
-            width: cols,
-        } = self.values.rows(value);
-        let isa = self.isa;
-        let to = self.quantized.write(cols);
-        self.pool.share(rows, 1, rows * cols * COST_COPY, |_, rows| {
-            isa.run(Quantize {
-                x,
-                stride,
-                cols,
-                rows,
-                to: &to,
-            });
-        });
-        self.quantized_value = Some(value);
+    /// Operations of which a row reads more than rows of values, or values of more than one width.
+    fn node_across(&mut self, node: &Node, step: &Step<'_>, rows: usize, out: Out<'_>) {
+        match &node.op {
+            Op::Input { start, width } => self.input(*start, *width, step, out),
+            Op::Embed { table } => self.embed(*table, step.tokens, 0, out),
+            Op::EmbedPosition { table, offset } => self.embed(*table, step.positions, *offset, out),
+            Op::Slice { group, start, width } => {
+                self.slice(*group, *start..*start + *width, node, rows, out);
+            }
+            Op::Concat { groups, broadcast } => self.concat(*groups, *broadcast, node, rows, out),
+            Op::SelectRows => self.select(node, step, out),
+            Op::Linear { weight, bias } => self.linear(*weight, *bias, node.inputs[0], rows, out),
+            Op::HeadLinear { weight, heads } => {
+                self.head_linear(*weight, *heads, node.inputs[0], rows, out);
+            }
+            Op::ExpertLinear { .. } => self.expert_linear(node, rows, out),
+            Op::Route { .. } => self.route(node, rows, out),
+            Op::CombineExperts { used } => self.combine(*used, node, rows, out),
+            Op::Attention { state, .. } => self.attention(node, *state, step, out),
+            Op::ShortConvolution { .. } => self.convolution(node, step, out),
+            Op::GatedDelta { .. } => self.delta(node, step, out),
+            other => unreachable!("{} reads rows alone", other.name()),
+        }
     }
 
-    fn rope(
+    fn normalise(
         &self,
-        index: usize,
+        (norm, group): (Norm, usize),
+        [gain, bias]: [Option<&[f32]>; 2],
         node: &Node,
-        head_dim: usize,
-        pairing: RopePairing,
-        step: &Step<'_>,
+        rows: usize,
         out: Out<'_>,
     ) {
+        let (isa, x) = (self.isa, self.values.rows(node.inputs[0]));
+        by_row(&self.pool, rows, x.width, COST_COPY, out, |_, row, out| {
+            isa.run(Normalise {
+                norm,
+                group,
+                x: x.row(row),
+                gain,
+                bias,
+                out,
+            });
+        });
+    }
+
+    fn map(&self, function: Function, node: &Node, rows: usize, out: Out<'_>) {
+        let (isa, x) = (self.isa, self.values.rows(node.inputs[0]));
+        by_row(&self.pool, rows, x.width, COST_EXP, out, |_, row, out| {
+            isa.run(Map {
+                function,
+                x: x.row(row),
+                out,
+            });
+        });
+    }
+
+    fn pair(&self, pairing: Pairing, node: &Node, rows: usize, out: Out<'_>) {
+        let (isa, [a, b]) = (self.isa, two(self, node));
+        by_row(&self.pool, rows, a.width, COST_EXP, out, |_, row, out| {
+            isa.run(Zip {
+                pairing,
+                a: a.row(row),
+                b: b.row(row),
+                out,
+            });
+        });
+    }
+
+    fn with_vector(&self, pairing: Pairing, vector: &[f32], x: ValueId, rows: usize, out: Out<'_>) {
+        let (isa, x) = (self.isa, self.values.rows(x));
+        by_row(&self.pool, rows, x.width, COST_COPY, out, |_, row, out| {
+            isa.run(Zip {
+                pairing,
+                a: x.row(row),
+                b: vector,
+                out,
+            });
+        });
+    }
+
+    fn multiply(&self, node: &Node, rows: usize, out: Out<'_>) {
+        let (isa, [a, b]) = (self.isa, two(self, node));
+        if a.width == b.width {
+            self.pair(Pairing::Product, node, rows, out);
+            return;
+        }
+        by_row(&self.pool, rows, a.width, COST_COPY, out, |_, row, out| {
+            isa.run(ScaleGroups {
+                x: a.row(row),
+                factors: b.row(row),
+                out,
+            });
+        });
+    }
+
+    fn rope(&self, index: usize, node: &Node, step: &Step<'_>, out: Out<'_>) {
+        let Op::Rope {
+            head_dim,
+            inverse_frequencies,
+            pairing,
+            start,
+            ..
+        } = &node.op
+        else {
+            unreachable!("only rotations come here");
+        };
         let table = self.plan.angles_of[index].expect("the plan has a table for every rotation");
-        let pairs = self.plan.angles[table].len();
+        let pairs = inverse_frequencies.len();
         let angles = self.angles[table].numbers();
         let row_numbers = angle_numbers(pairs);
         let (isa, x) = (self.isa, self.values.rows(node.inputs[0]));
-        let rows = if node.selected {
-            step.output_rows.len()
-        } else {
-            step.tokens.len()
-        };
-        by_row(&self.pool, rows, x.width, COST_COPY, out, |row, out| {
+        let rows = rows_of(node, step);
+        by_row(&self.pool, rows, x.width, COST_COPY, out, |_, row, out| {
             let of_step = if node.selected {
                 step.output_rows[row] as usize
             } else {
@@ -163,51 +188,50 @@ impl CpuModel {
             let angles = &angles[of_step * row_numbers..][..row_numbers];
             isa.run(Rope {
                 x: x.row(row),
-                head_dim,
+                head_dim: *head_dim,
+                start: *start,
                 pairs,
-                pairing,
+                pairing: *pairing,
                 angles,
                 out,
             });
         });
     }
+}
 
-    fn gated(&self, activation: Activation, node: &Node, rows: usize, out: Out<'_>) {
-        let (gate, up) = (self.values.rows(node.inputs[0]), self.values.rows(node.inputs[1]));
-        let isa = self.isa;
-        by_row(&self.pool, rows, gate.width, COST_EXP, out, |row, out| {
-            isa.run(Gated {
-                activation,
-                gate: gate.row(row),
-                up: up.row(row),
-                out,
-            });
-        });
+/// Rows of the output of `node`.
+pub(super) fn rows_of(node: &Node, step: &Step<'_>) -> usize {
+    if node.selected {
+        step.output_rows.len()
+    } else {
+        step.tokens.len()
     }
 }
 
-fn select(x: Rows<'_>, output_rows: &[u32], out: Out<'_>) {
-    for (row, from) in output_rows.iter().enumerate() {
-        out.numbers[row * out.stride..][..x.width].copy_from_slice(x.row(*from as usize));
-    }
-}
-
-/// Calls `work` with each of `rows` rows of `width` numbers of `out`, which cost `number_cost` a number.
-fn by_row(
+/// Calls `work` with a thread's number and each of `rows` rows of `out`, whose cost is that of `width` numbers of
+/// `number_cost` each.
+pub(super) fn by_row(
     pool: &Pool,
     rows: usize,
     width: usize,
     number_cost: usize,
     out: Out<'_>,
-    work: impl Fn(usize, &mut [f32]) + Sync,
+    work: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
-    let stride = out.stride;
+    let Out {
+        stride, width: own, ..
+    } = out;
     let out = Disjoint::new(out.numbers);
-    pool.share(rows, 1, rows * width * number_cost, |_, rows| {
+    pool.share(rows, 1, rows * width * number_cost, |thread, rows| {
         for row in rows {
             // SAFETY: rows do not overlap, and this thread alone has this one.
-            let out = unsafe { out.part(row * stride..row * stride + width) };
-            work(row, out);
+            let out = unsafe { out.part(row * stride..row * stride + own) };
+            work(thread, row, out);
         }
     });
+}
+
+/// The rows of two inputs.
+pub(super) fn two<'a>(model: &'a CpuModel, node: &Node) -> [Rows<'a>; 2] {
+    [0, 1].map(|input| model.values.rows(node.inputs[input]))
 }

@@ -16,6 +16,7 @@ pub(super) struct Values {
 pub(super) struct Out<'a> {
     pub(super) numbers: &'a mut [f32],
     pub(super) stride: usize,
+    pub(super) width: usize,
 }
 
 /// What a node reads.
@@ -59,12 +60,12 @@ impl Values {
         self.slots.iter().map(Arena::size).sum()
     }
 
-    /// Takes the slot of the value at `index` out, so that it can be written while others are read; none when the
-    /// value goes to the caller.
-    pub(super) fn take(&mut self, index: usize) -> Option<Arena> {
+    /// Takes the slot of the value at `index` out, so that it can be written while others are read; else tells which
+    /// output of the caller's it goes to.
+    pub(super) fn take(&mut self, index: usize) -> Result<Arena, usize> {
         match self.places[index].0 {
-            Place::Slot(slot) => Some(std::mem::take(&mut self.slots[slot])),
-            Place::Logits => None,
+            Place::Slot(slot) => Ok(std::mem::take(&mut self.slots[slot])),
+            Place::Output(output) => Err(output),
         }
     }
 
@@ -84,7 +85,7 @@ impl Values {
                 stride: padded(width),
                 width,
             }),
-            Place::Logits => None,
+            Place::Output(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{HALF, LANES, Simd};
+use super::{LANES, Simd, VECTOR_BYTES};
 
 /// Lanes 0 to 7 and 8 to 15.
 #[derive(Clone, Copy)]
@@ -13,60 +13,13 @@ pub(crate) struct Avx2(__m256, __m256);
 
 impl Simd for Avx2 {
     const WIDE: bool = false;
-    type Quants = (__m256i, __m256i);
+    type Bytes = (__m256i, __m256i);
+    type Ints = (__m256i, __m256i);
 
     #[inline(always)]
     fn splat(number: f32) -> Self {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
         unsafe { Self(_mm256_set1_ps(number), _mm256_set1_ps(number)) }
-    }
-
-    #[inline(always)]
-    fn pair(low: f32, high: f32) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe { Self(_mm256_set1_ps(low), _mm256_set1_ps(high)) }
-    }
-
-    #[inline(always)]
-    fn pair_f16(low: f16, high: f16) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let bits = u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16;
-            let numbers = _mm_cvtph_ps(_mm_cvtsi32_si128(bits.cast_signed()));
-            Self(
-                _mm256_broadcastss_ps(numbers),
-                _mm256_broadcastss_ps(_mm_movehdup_ps(numbers)),
-            )
-        }
-    }
-
-    #[inline(always)]
-    fn octet(numbers: &[f32; 8]) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
-        unsafe { Self(_mm256_loadu_ps(numbers.as_ptr()), _mm256_setzero_ps()) }
-    }
-
-    #[inline(always)]
-    fn octet_u8(numbers: u64) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let bytes = _mm_cvtsi64_si128(numbers.cast_signed());
-            Self(
-                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
-                _mm256_setzero_ps(),
-            )
-        }
-    }
-
-    #[inline(always)]
-    fn spread<const PAIR: i32>(self) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            Self(
-                _mm256_permutevar8x32_ps(self.0, _mm256_set1_epi32(2 * PAIR)),
-                _mm256_permutevar8x32_ps(self.0, _mm256_set1_epi32(2 * PAIR + 1)),
-            )
-        }
     }
 
     #[inline(always)]
@@ -99,6 +52,32 @@ impl Simd for Avx2 {
             Self(
                 _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(low))),
                 _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(high))),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn load_u8(numbers: &[u8; LANES]) -> Self {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the loads.
+        unsafe {
+            let low: *const u8 = numbers.as_ptr().cast();
+            let (low, high) = (_mm_loadl_epi64(low.cast()), _mm_loadl_epi64(low.add(8).cast()));
+            Self(
+                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(low)),
+                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn load_i8(numbers: &[i8; LANES]) -> Self {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the loads.
+        unsafe {
+            let low: *const u8 = numbers.as_ptr().cast();
+            let (low, high) = (_mm_loadl_epi64(low.cast()), _mm_loadl_epi64(low.add(8).cast()));
+            Self(
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(low)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high)),
             )
         }
     }
@@ -206,57 +185,106 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn load_quants(low: &[i8; HALF], high: &[i8; HALF]) -> Self::Quants {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the arrays are as long as the loads.
+    fn load_bytes(bytes: &[u8; VECTOR_BYTES]) -> Self::Bytes {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the loads.
         unsafe {
-            (
-                _mm256_loadu_si256(low.as_ptr().cast()),
-                _mm256_loadu_si256(high.as_ptr().cast()),
-            )
+            let low: *const __m256i = bytes.as_ptr().cast();
+            (_mm256_loadu_si256(low), _mm256_loadu_si256(low.add(1)))
         }
     }
 
     #[inline(always)]
-    fn load_nibbles(bytes: &[u8; HALF]) -> Self::Quants {
+    fn store_bytes(bytes: Self::Bytes, to: &mut [u8; VECTOR_BYTES]) {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the stores.
+        unsafe {
+            let low: *mut __m256i = to.as_mut_ptr().cast();
+            _mm256_storeu_si256(low, bytes.0);
+            _mm256_storeu_si256(low.add(1), bytes.1);
+        }
+    }
+
+    #[inline(always)]
+    fn bits(bytes: Self::Bytes, shift: usize, mask: u8) -> Self::Bytes {
+        let half = |bytes| {
+            // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+            unsafe {
+                // Pairs of bytes are shifted; the mask drops what came from the neighbour.
+                let shifted = match shift {
+                    0 => bytes,
+                    1 => _mm256_srli_epi16::<1>(bytes),
+                    2 => _mm256_srli_epi16::<2>(bytes),
+                    3 => _mm256_srli_epi16::<3>(bytes),
+                    4 => _mm256_srli_epi16::<4>(bytes),
+                    5 => _mm256_srli_epi16::<5>(bytes),
+                    6 => _mm256_srli_epi16::<6>(bytes),
+                    _ => _mm256_srli_epi16::<7>(bytes),
+                };
+                _mm256_and_si256(shifted, _mm256_set1_epi8(mask.cast_signed()))
+            }
+        };
+        (half(bytes.0), half(bytes.1))
+    }
+
+    #[inline(always)]
+    fn join(low: Self::Bytes, high: Self::Bytes, shift: usize) -> Self::Bytes {
+        let half = |low, high| {
+            // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+            unsafe {
+                let shifted = match shift {
+                    2 => _mm256_slli_epi16::<2>(high),
+                    _ => _mm256_slli_epi16::<4>(high),
+                };
+                _mm256_or_si256(low, shifted)
+            }
+        };
+        (half(low.0, high.0), half(low.1, high.1))
+    }
+
+    #[inline(always)]
+    fn look_up(table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
         unsafe {
-            let both = _mm256_loadu_si256(bytes.as_ptr().cast());
-            let mask = _mm256_set1_epi8(0x0f);
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
             (
-                _mm256_and_si256(both, mask),
-                _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask),
+                _mm256_shuffle_epi8(table, bytes.0),
+                _mm256_shuffle_epi8(table, bytes.1),
             )
         }
     }
 
     #[inline(always)]
-    fn dot_i8(weights: Self::Quants, activations: Self::Quants) -> Self {
+    fn ints(number: i32) -> Self::Ints {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            // Pairs of products are at most 2 * 128 * 127, which int16 holds.
-            let ones = _mm256_set1_epi16(1);
-            let low = _mm256_sign_epi8(activations.0, weights.0);
-            let high = _mm256_sign_epi8(activations.1, weights.1);
-            let low = _mm256_maddubs_epi16(_mm256_abs_epi8(weights.0), low);
-            let high = _mm256_maddubs_epi16(_mm256_abs_epi8(weights.1), high);
-            Self(
-                _mm256_cvtepi32_ps(_mm256_madd_epi16(low, ones)),
-                _mm256_cvtepi32_ps(_mm256_madd_epi16(high, ones)),
-            )
-        }
+        unsafe { (_mm256_set1_epi32(number), _mm256_set1_epi32(number)) }
     }
 
     #[inline(always)]
-    fn dot_u4(weights: Self::Quants, activations: Self::Quants) -> Self {
+    fn dot<const FULL: bool>(sums: Self::Ints, bytes: Self::Bytes, quants: [i8; 4]) -> Self::Ints {
+        let half = |sums, bytes| {
+            // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+            unsafe {
+                let quants = _mm256_set1_epi32(i32::from_ne_bytes(quants.map(i8::cast_unsigned)));
+                let ones = _mm256_set1_epi16(1);
+                if FULL {
+                    // Pairs of products are at most 2 * 128 * 127 for the highest bit and for the others, which int16
+                    // holds.
+                    let top = _mm256_set1_epi8(i8::MIN);
+                    let high = _mm256_maddubs_epi16(_mm256_and_si256(bytes, top), quants);
+                    let low = _mm256_maddubs_epi16(_mm256_andnot_si256(top, bytes), quants);
+                    let both = _mm256_add_epi32(_mm256_madd_epi16(high, ones), _mm256_madd_epi16(low, ones));
+                    _mm256_add_epi32(sums, both)
+                } else {
+                    let pairs = _mm256_maddubs_epi16(bytes, quants);
+                    _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones))
+                }
+            }
+        };
+        (half(sums.0, bytes.0), half(sums.1, bytes.1))
+    }
+
+    #[inline(always)]
+    fn floats(ints: Self::Ints) -> Self {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let ones = _mm256_set1_epi16(1);
-            let low = _mm256_maddubs_epi16(weights.0, activations.0);
-            let high = _mm256_maddubs_epi16(weights.1, activations.1);
-            Self(
-                _mm256_cvtepi32_ps(_mm256_madd_epi16(low, ones)),
-                _mm256_cvtepi32_ps(_mm256_madd_epi16(high, ones)),
-            )
-        }
+        unsafe { Self(_mm256_cvtepi32_ps(ints.0), _mm256_cvtepi32_ps(ints.1)) }
     }
 }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{HALF, LANES, Simd};
+use super::{LANES, Simd, VECTOR_BYTES};
 
 /// 16 lanes in a register.
 #[derive(Clone, Copy)]
@@ -13,56 +13,13 @@ pub(crate) struct Avx512<const VNNI: bool>(__m512);
 
 impl<const VNNI: bool> Simd for Avx512<VNNI> {
     const WIDE: bool = true;
-    type Quants = __m512i;
+    type Bytes = __m512i;
+    type Ints = __m512i;
 
     #[inline(always)]
     fn splat(number: f32) -> Self {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
         unsafe { Self(_mm512_set1_ps(number)) }
-    }
-
-    #[inline(always)]
-    fn pair(low: f32, high: f32) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe { Self(_mm512_insertf32x8::<1>(_mm512_set1_ps(low), _mm256_set1_ps(high))) }
-    }
-
-    #[inline(always)]
-    fn pair_f16(low: f16, high: f16) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let bits = u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16;
-            let numbers = _mm_cvtph_ps(_mm_cvtsi32_si128(bits.cast_signed()));
-            let halves = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi32(1));
-            Self(_mm512_permutexvar_ps(halves, _mm512_castps128_ps512(numbers)))
-        }
-    }
-
-    #[inline(always)]
-    fn octet(numbers: &[f32; 8]) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
-        unsafe { Self(_mm512_zextps256_ps512(_mm256_loadu_ps(numbers.as_ptr()))) }
-    }
-
-    #[inline(always)]
-    fn octet_u8(numbers: u64) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let bytes = _mm_cvtsi64_si128(numbers.cast_signed());
-            Self(_mm512_zextps256_ps512(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(
-                bytes,
-            ))))
-        }
-    }
-
-    #[inline(always)]
-    fn spread<const PAIR: i32>(self) -> Self {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let low = _mm512_set1_epi32(2 * PAIR);
-            let lanes = _mm512_inserti64x4::<1>(low, _mm256_set1_epi32(2 * PAIR + 1));
-            Self(_mm512_permutexvar_ps(lanes, self.0))
-        }
     }
 
     #[inline(always)]
@@ -83,6 +40,24 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
         unsafe {
             let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(numbers.as_ptr().cast()));
             Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide)))
+        }
+    }
+
+    #[inline(always)]
+    fn load_u8(numbers: &[u8; LANES]) -> Self {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
+        unsafe {
+            let wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(numbers.as_ptr().cast()));
+            Self(_mm512_cvtepi32_ps(wide))
+        }
+    }
+
+    #[inline(always)]
+    fn load_i8(numbers: &[i8; LANES]) -> Self {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
+        unsafe {
+            let wide = _mm512_cvtepi8_epi32(_mm_loadu_si128(numbers.as_ptr().cast()));
+            Self(_mm512_cvtepi32_ps(wide))
         }
     }
 
@@ -183,58 +158,91 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn load_quants(low: &[i8; HALF], high: &[i8; HALF]) -> Self::Quants {
-        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the arrays are as long as the loads.
+    fn load_bytes(bytes: &[u8; VECTOR_BYTES]) -> Self::Bytes {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(bytes: Self::Bytes, to: &mut [u8; VECTOR_BYTES]) {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the store.
         unsafe {
-            let low = _mm256_loadu_si256(low.as_ptr().cast());
-            let high = _mm256_loadu_si256(high.as_ptr().cast());
-            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), bytes);
         }
     }
 
     #[inline(always)]
-    fn load_nibbles(bytes: &[u8; HALF]) -> Self::Quants {
+    fn bits(bytes: Self::Bytes, shift: usize, mask: u8) -> Self::Bytes {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+        unsafe {
+            // Pairs of bytes are shifted; the mask drops what came from the neighbour.
+            let shifted = match shift {
+                0 => bytes,
+                1 => _mm512_srli_epi16::<1>(bytes),
+                2 => _mm512_srli_epi16::<2>(bytes),
+                3 => _mm512_srli_epi16::<3>(bytes),
+                4 => _mm512_srli_epi16::<4>(bytes),
+                5 => _mm512_srli_epi16::<5>(bytes),
+                6 => _mm512_srli_epi16::<6>(bytes),
+                _ => _mm512_srli_epi16::<7>(bytes),
+            };
+            _mm512_and_si512(shifted, _mm512_set1_epi8(mask.cast_signed()))
+        }
+    }
+
+    #[inline(always)]
+    fn join(low: Self::Bytes, high: Self::Bytes, shift: usize) -> Self::Bytes {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+        unsafe {
+            let shifted = match shift {
+                2 => _mm512_slli_epi16::<2>(high),
+                _ => _mm512_slli_epi16::<4>(high),
+            };
+            _mm512_or_si512(low, shifted)
+        }
+    }
+
+    #[inline(always)]
+    fn look_up(table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`); the array is as long as the load.
         unsafe {
-            let low = _mm256_loadu_si256(bytes.as_ptr().cast());
-            let high = _mm256_srli_epi16::<4>(low);
-            let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-            _mm512_and_si512(both, _mm512_set1_epi8(0x0f))
+            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
+            _mm512_shuffle_epi8(table, bytes)
         }
     }
 
     #[inline(always)]
-    fn dot_i8(weights: Self::Quants, activations: Self::Quants) -> Self {
+    fn ints(number: i32) -> Self::Ints {
+        // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+        unsafe { _mm512_set1_epi32(number) }
+    }
+
+    #[inline(always)]
+    fn dot<const FULL: bool>(sums: Self::Ints, bytes: Self::Bytes, quants: [i8; 4]) -> Self::Ints {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
         unsafe {
-            let zero = _mm512_setzero_si512();
-            let sums = if VNNI {
-                // The instruction takes one unsigned side: activations + 128, less 128 times the sum of the weights.
-                let offset = _mm512_set1_epi8(-128);
-                let excess = _mm512_dpbusd_epi32(zero, offset, weights);
-                let unsigned = _mm512_xor_si512(activations, offset);
-                _mm512_dpbusd_epi32(_mm512_sub_epi32(zero, excess), unsigned, weights)
+            let quants = _mm512_set1_epi32(i32::from_ne_bytes(quants.map(i8::cast_unsigned)));
+            if VNNI {
+                return _mm512_dpbusd_epi32(sums, bytes, quants);
+            }
+            let ones = _mm512_set1_epi16(1);
+            if FULL {
+                // Pairs of products are at most 2 * 128 * 127 for the highest bit and for the others, which int16 holds.
+                let top = _mm512_set1_epi8(i8::MIN);
+                let high = _mm512_maddubs_epi16(_mm512_and_si512(bytes, top), quants);
+                let low = _mm512_maddubs_epi16(_mm512_andnot_si512(top, bytes), quants);
+                let both = _mm512_add_epi32(_mm512_madd_epi16(high, ones), _mm512_madd_epi16(low, ones));
+                _mm512_add_epi32(sums, both)
             } else {
-                // Pairs of products are at most 2 * 128 * 127, which int16 holds.
-                let signs = _mm512_movepi8_mask(weights);
-                let signed = _mm512_mask_sub_epi8(activations, signs, zero, activations);
-                let pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(weights), signed);
-                _mm512_madd_epi16(pairs, _mm512_set1_epi16(1))
-            };
-            Self(_mm512_cvtepi32_ps(sums))
+                let pairs = _mm512_maddubs_epi16(bytes, quants);
+                _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, ones))
+            }
         }
     }
 
     #[inline(always)]
-    fn dot_u4(weights: Self::Quants, activations: Self::Quants) -> Self {
+    fn floats(ints: Self::Ints) -> Self {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-        unsafe {
-            let sums = if VNNI {
-                _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, activations)
-            } else {
-                _mm512_madd_epi16(_mm512_maddubs_epi16(weights, activations), _mm512_set1_epi16(1))
-            };
-            Self(_mm512_cvtepi32_ps(sums))
-        }
+        unsafe { Self(_mm512_cvtepi32_ps(ints)) }
     }
 }

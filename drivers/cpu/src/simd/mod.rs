@@ -16,8 +16,8 @@ pub(crate) use portable::Portable;
 
 /// Lanes of a vector, on every instruction set.
 pub(crate) const LANES: usize = 16;
-/// Quants of one half of a vector's worth: those of one scale.
-pub(crate) const HALF: usize = 32;
+/// Bytes of a vector: 4 for each lane.
+pub(crate) const VECTOR_BYTES: usize = 4 * LANES;
 
 /// 16 lanes of float32. [`Portable`] is the definition: every implementation gives the same bits for finite numbers.
 ///
@@ -26,21 +26,13 @@ pub(crate) const HALF: usize = 32;
 pub(crate) trait Simd: Copy {
     /// Whether 16 accumulators fit the registers; 4 do otherwise.
     const WIDE: bool;
-    /// 64 int8 quants: 32 of one block, 32 of the next.
-    type Quants: Copy;
+    /// 64 bytes, 4 for each lane.
+    type Bytes: Copy;
+    /// 16 lanes of int32.
+    type Ints: Copy;
 
     /// All lanes the same.
     fn splat(number: f32) -> Self;
-    /// Lanes 0 to 7 and 8 to 15, each half the same.
-    fn pair(low: f32, high: f32) -> Self;
-    /// As [`Self::pair`].
-    fn pair_f16(low: f16, high: f16) -> Self;
-    /// Lanes 0 to 7; the others are 0.
-    fn octet(numbers: &[f32; 8]) -> Self;
-    /// Lanes 0 to 7 from the bytes of `numbers`, the lowest first; the others are 0.
-    fn octet_u8(numbers: u64) -> Self;
-    /// Lane `2 * PAIR` in lanes 0 to 7 and lane `2 * PAIR + 1` in lanes 8 to 15; `PAIR` is below 4.
-    fn spread<const PAIR: i32>(self) -> Self;
 
     /// 16 numbers.
     fn load(numbers: &[f32; LANES]) -> Self;
@@ -48,6 +40,10 @@ pub(crate) trait Simd: Copy {
     fn load_f16(numbers: &[f16; LANES]) -> Self;
     /// 16 numbers.
     fn load_bf16(numbers: &[bf16; LANES]) -> Self;
+    /// 16 numbers.
+    fn load_u8(numbers: &[u8; LANES]) -> Self;
+    /// 16 numbers.
+    fn load_i8(numbers: &[i8; LANES]) -> Self;
     /// Stores the lanes.
     fn store(self, numbers: &mut [f32; LANES]);
     /// Stores the lanes, rounded to the nearest, ties to even.
@@ -74,14 +70,31 @@ pub(crate) trait Simd: Copy {
     /// The largest lane.
     fn largest(self) -> f32;
 
-    /// 64 quants.
-    fn load_quants(low: &[i8; HALF], high: &[i8; HALF]) -> Self::Quants;
-    /// The low halves of 32 bytes, then their high halves: quants from 0 to 15.
-    fn load_nibbles(bytes: &[u8; HALF]) -> Self::Quants;
-    /// Lane `l` is the sum of the products of quants `4 l` to `4 l + 3`. Activations are never -128.
-    fn dot_i8(weights: Self::Quants, activations: Self::Quants) -> Self;
-    /// As [`Self::dot_i8`] for weights from 0 to 15.
-    fn dot_u4(weights: Self::Quants, activations: Self::Quants) -> Self;
+    /// 64 bytes.
+    fn load_bytes(bytes: &[u8; VECTOR_BYTES]) -> Self::Bytes;
+    /// Stores the bytes.
+    fn store_bytes(bytes: Self::Bytes, to: &mut [u8; VECTOR_BYTES]);
+    /// `byte >> shift & mask`, where `mask` has none of the upper `shift` bits.
+    fn bits(bytes: Self::Bytes, shift: usize, mask: u8) -> Self::Bytes;
+    /// `low | high << shift`, where no bit of `high` is lost.
+    fn join(low: Self::Bytes, high: Self::Bytes, shift: usize) -> Self::Bytes;
+    /// The entry of `table` for each byte, which is below 16.
+    fn look_up(table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes;
+
+    /// All lanes the same.
+    fn ints(number: i32) -> Self::Ints;
+    /// Adds to each lane the products of its 4 bytes with `quants`, which are never -128. `FULL`: bytes may be above 127.
+    fn dot<const FULL: bool>(sums: Self::Ints, bytes: Self::Bytes, quants: [i8; 4]) -> Self::Ints;
+    /// As float32, rounded to the nearest.
+    fn floats(ints: Self::Ints) -> Self;
+
+    /// Stores the lanes, rounded to the nearest, ties to even.
+    #[inline(always)]
+    fn store_bf16(self, numbers: &mut [bf16; LANES]) {
+        let mut lanes = [0.0; LANES];
+        self.store(&mut lanes);
+        *numbers = lanes.map(bf16::from_f32);
+    }
 
     /// All lanes 0.
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{HALF, LANES, Simd};
+use super::{LANES, Simd, VECTOR_BYTES};
 
 /// 16 lanes in an array.
 #[derive(Clone, Copy)]
@@ -28,41 +28,12 @@ impl Portable {
 
 impl Simd for Portable {
     const WIDE: bool = false;
-    type Quants = [i8; 2 * HALF];
+    type Bytes = [u8; VECTOR_BYTES];
+    type Ints = [i32; LANES];
 
     #[inline(always)]
     fn splat(number: f32) -> Self {
         Self([number; LANES])
-    }
-
-    #[inline(always)]
-    fn pair(low: f32, high: f32) -> Self {
-        Self(std::array::from_fn(
-            |lane| if lane < LANES / 2 { low } else { high },
-        ))
-    }
-
-    #[inline(always)]
-    fn pair_f16(low: f16, high: f16) -> Self {
-        Self::pair(low.to_f32(), high.to_f32())
-    }
-
-    #[inline(always)]
-    fn octet(numbers: &[f32; 8]) -> Self {
-        Self(std::array::from_fn(|lane| {
-            numbers.get(lane).copied().unwrap_or(0.0)
-        }))
-    }
-
-    #[inline(always)]
-    fn octet_u8(numbers: u64) -> Self {
-        Self::octet(&numbers.to_le_bytes().map(f32::from))
-    }
-
-    #[inline(always)]
-    fn spread<const PAIR: i32>(self) -> Self {
-        let first = 2 * PAIR as usize;
-        Self::pair(self.0[first], self.0[first + 1])
     }
 
     #[inline(always)]
@@ -78,6 +49,16 @@ impl Simd for Portable {
     #[inline(always)]
     fn load_bf16(numbers: &[bf16; LANES]) -> Self {
         Self(numbers.map(bf16::to_f32))
+    }
+
+    #[inline(always)]
+    fn load_u8(numbers: &[u8; LANES]) -> Self {
+        Self(numbers.map(f32::from))
+    }
+
+    #[inline(always)]
+    fn load_i8(numbers: &[i8; LANES]) -> Self {
+        Self(numbers.map(f32::from))
     }
 
     #[inline(always)]
@@ -151,36 +132,52 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn load_quants(low: &[i8; HALF], high: &[i8; HALF]) -> Self::Quants {
-        std::array::from_fn(|at| if at < HALF { low[at] } else { high[at - HALF] })
+    fn load_bytes(bytes: &[u8; VECTOR_BYTES]) -> Self::Bytes {
+        *bytes
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_wrap, reason = "from 0 to 15")]
-    fn load_nibbles(bytes: &[u8; HALF]) -> Self::Quants {
-        std::array::from_fn(|at| {
-            if at < HALF {
-                (bytes[at] & 0x0f) as i8
-            } else {
-                (bytes[at - HALF] >> 4) as i8
+    fn store_bytes(bytes: Self::Bytes, to: &mut [u8; VECTOR_BYTES]) {
+        *to = bytes;
+    }
+
+    #[inline(always)]
+    fn bits(bytes: Self::Bytes, shift: usize, mask: u8) -> Self::Bytes {
+        bytes.map(|byte| byte >> shift & mask)
+    }
+
+    #[inline(always)]
+    fn join(low: Self::Bytes, high: Self::Bytes, shift: usize) -> Self::Bytes {
+        std::array::from_fn(|at| low[at] | high[at] << shift)
+    }
+
+    #[inline(always)]
+    fn look_up(table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes {
+        bytes.map(|byte| table[usize::from(byte & 0x0f)])
+    }
+
+    #[inline(always)]
+    fn ints(number: i32) -> Self::Ints {
+        [number; LANES]
+    }
+
+    #[inline(always)]
+    fn dot<const FULL: bool>(sums: Self::Ints, bytes: Self::Bytes, quants: [i8; 4]) -> Self::Ints {
+        std::array::from_fn(|lane| {
+            let mut sum = sums[lane];
+            for at in 0..4 {
+                sum += i32::from(bytes[4 * lane + at]) * i32::from(quants[at]);
             }
+            sum
         })
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_precision_loss, reason = "four products of int8 are below 2^24")]
-    fn dot_i8(weights: Self::Quants, activations: Self::Quants) -> Self {
-        Self(std::array::from_fn(|lane| {
-            let mut sum = 0;
-            for at in 4 * lane..4 * lane + 4 {
-                sum += i32::from(weights[at]) * i32::from(activations[at]);
-            }
-            sum as f32
-        }))
-    }
-
-    #[inline(always)]
-    fn dot_u4(weights: Self::Quants, activations: Self::Quants) -> Self {
-        Self::dot_i8(weights, activations)
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rounded on purpose; sums of a block are below 2^24"
+    )]
+    fn floats(ints: Self::Ints) -> Self {
+        Self(ints.map(|int| int as f32))
     }
 }
