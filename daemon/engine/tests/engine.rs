@@ -152,6 +152,7 @@ fn finish(engine: &mut Engine) -> HashMap<u64, (Vec<u32>, FinishReason)> {
     while !engine.is_idle() {
         for event in engine.step().unwrap() {
             match event {
+                SequenceEvent::Started { .. } => {}
                 SequenceEvent::Token { id, token, eos, .. } => {
                     assert_eq!(eos, token == EOS);
                     tokens.entry(id.0).or_default().push(token);
@@ -374,7 +375,11 @@ fn a_paused_sequence_goes_on_where_it_was() {
     assert_eq!(engine.step().unwrap(), []);
     assert!(engine.resume(SequenceId(0)));
     let (rest, reason) = finish(&mut engine).remove(&0).unwrap();
-    let Some(SequenceEvent::Token { token, .. }) = first.first() else {
+    let [
+        SequenceEvent::Started { cached_tokens: 0, .. },
+        SequenceEvent::Token { token, .. },
+    ] = &first[..]
+    else {
         panic!("{first:?}");
     };
     assert_eq!(([vec![*token], rest].concat(), reason), expected);

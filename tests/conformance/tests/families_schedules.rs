@@ -110,7 +110,7 @@ fn generate(engine: &mut Engine, requests: Vec<SequenceRequest>) -> HashMap<u64,
         for event in engine.step().unwrap() {
             match event {
                 SequenceEvent::Token { id, token, .. } => texts.get_mut(&id.0).unwrap().push(token),
-                SequenceEvent::Finished { .. } => {}
+                SequenceEvent::Started { .. } | SequenceEvent::Finished { .. } => {}
                 SequenceEvent::Failed { error, .. } => panic!("{error}"),
             }
         }

@@ -30,6 +30,13 @@ pub struct SequenceRequest {
 /// What a step brought for one sequence. A sequence's events are in order; `Finished` or `Failed` is its last.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SequenceEvent {
+    /// The prompt is being computed; comes once, before anything else.
+    Started {
+        /// Whose.
+        id: SequenceId,
+        /// Tokens of the prompt whose state was there already.
+        cached_tokens: usize,
+    },
     /// A token was generated.
     Token {
         /// Whose.

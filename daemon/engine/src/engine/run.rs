@@ -183,7 +183,11 @@ impl Engine {
         let wanted = plan.outputs.len() * vocabulary;
         self.loaded
             .run(&plan.step(&plan.sequence_spans()), &mut self.logits[..wanted])?;
-        let mut events = Vec::with_capacity(2 * plan.outputs.len());
+        let started = |(id, cached_tokens): &(SequenceId, usize)| SequenceEvent::Started {
+            id: *id,
+            cached_tokens: *cached_tokens,
+        };
+        let mut events: Vec<SequenceEvent> = plan.started.iter().map(started).collect();
         for (index, id) in plan.outputs.iter().enumerate() {
             self.choose(*id, index * vocabulary, &mut events);
         }

@@ -67,32 +67,54 @@ impl Scheduler {
     /// computed again: its logits are wanted. All or nothing; `false` when there are too few blocks.
     fn give_state(&mut self, sequence: &mut Sequence, leader: Option<u64>, plan: &mut StepPlan) -> bool {
         let block_tokens = self.limits.block_tokens;
-        let shared = match leader {
-            Some(_) => sequence.prompt - 1,
-            None => 0,
+        let shared = match leader.and_then(|leader| self.running.get(&leader)) {
+            Some(leader) => {
+                let shared = sequence.prompt - 1;
+                sequence.table = leader.table.share(&mut self.pool, shared.div_ceil(block_tokens));
+                shared
+            }
+            None => self.find_prefix(sequence),
         };
         let whole = shared / block_tokens;
         let reserved = self.limits.reserved_blocks(sequence.tokens.len());
-        if reserved - whole > self.pool.free() {
+        if !self.prefixes.make_free(&mut self.pool, reserved - whole) {
+            sequence.evict(&mut self.pool, &mut self.slots);
             return false;
         }
-        if let Some(leader) = leader.and_then(|leader| self.running.get(&leader)) {
-            sequence.table = leader.table.share(&mut self.pool, shared.div_ceil(block_tokens));
-            if shared > whole * block_tokens {
-                let copied = sequence.table.own(&mut self.pool, whole);
-                plan.copies
-                    .extend(copied.expect("free blocks were counted above"));
-            }
-            sequence.computed = shared;
-            sequence.once_computed = sequence.once_computed.max(shared);
+        if shared > whole * block_tokens {
+            let copied = sequence.table.own(&mut self.pool, whole);
+            plan.copies.extend(copied.expect("free blocks were made above"));
         }
         let grown = sequence.table.grow(&mut self.pool, reserved);
-        grown.expect("free blocks were counted above");
+        grown.expect("free blocks were made above");
+        if !std::mem::replace(&mut sequence.started, true) {
+            plan.started.push((sequence.id, shared));
+        }
+        if leader.is_none() {
+            self.counters.cached_tokens += shared as u64;
+        }
+        sequence.computed = shared;
+        sequence.once_computed = sequence.once_computed.max(shared);
         sequence.slot = self.slots.take();
         debug_assert!(
             sequence.slot.is_some(),
             "no more sequences run than there are slots"
         );
         true
+    }
+
+    /// Shares the blocks that the prefix cache has for the beginning of `sequence`, whose last token is computed in any
+    /// case. Gives their tokens.
+    fn find_prefix(&mut self, sequence: &mut Sequence) -> usize {
+        if !self.limits.shares_prefixes() {
+            return 0;
+        }
+        let block_tokens = self.limits.block_tokens;
+        let tokens = &sequence.tokens[..sequence.tokens.len() - 1];
+        let (table, known) = self.prefixes.find(&mut self.pool, tokens, block_tokens);
+        sequence.known_blocks = table.blocks().len();
+        sequence.known = known;
+        sequence.table = table;
+        sequence.known_blocks * block_tokens
     }
 }

@@ -55,6 +55,11 @@ impl SchedulerLimits {
         })
     }
 
+    /// Whether sequences may go on from each other's blocks: not where blocks are only a part of their state.
+    pub(super) fn shares_prefixes(&self) -> bool {
+        self.slots == 0
+    }
+
     /// Blocks for `positions` positions and one block more, at most those of a full context.
     pub(super) fn reserved_blocks(&self, positions: usize) -> usize {
         let full = self.context.div_ceil(self.block_tokens);

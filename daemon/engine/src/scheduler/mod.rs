@@ -4,6 +4,10 @@
 //! the order of arrival (continuous batching, OSDI 2022 "Orca"; chunked prefill, arXiv 2403.02310). Admission reserves the
 //! prompt and one block. When blocks run out the youngest sequence is preempted: it gives up its blocks, keeps its
 //! tokens, and is computed again later. The oldest sequence always goes on, so every sequence ends.
+//!
+//! A sequence that is admitted goes on from the blocks that the prefix cache knows for its beginning, its own from before
+//! a preemption among them. Where a graph keeps sums over a sequence too (linear attention) blocks are only a part of
+//! the state: there the prefix cache is off, and each choice of a request computes the prompt for itself.
 
 mod admission;
 mod limits;

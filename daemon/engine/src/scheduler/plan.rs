@@ -35,6 +35,8 @@ pub struct StepPlan {
     pub output_rows: Vec<u32>,
     /// Whose each output row is.
     pub outputs: Vec<SequenceId>,
+    /// Sequences that got state for the first time, and how many tokens of their prompts it held already.
+    pub started: Vec<(SequenceId, usize)>,
     /// Blocks of all spans, one after the other.
     pub blocks: Vec<BlockId>,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::sequence::Sequence;
 use super::{NewSequence, SchedulerLimits, SequenceId, StepPlan};
-use crate::state::{BlockPool, SlotPool};
+use crate::state::{BlockPool, PrefixCache, SlotPool};
 
 /// What happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub struct Counters {
     pub recomputed_rows: u64,
     /// Sequences that gave up their state for an older one.
     pub preemptions: u64,
+    /// Tokens whose state the prefix cache had.
+    pub cached_tokens: u64,
 }
 
 /// Sequences, their blocks, and who is next. Keyed by arrival: the first is the oldest.
@@ -25,11 +27,12 @@ pub struct Scheduler {
     pub(super) limits: SchedulerLimits,
     pub(super) pool: BlockPool,
     pub(super) slots: SlotPool,
+    pub(super) prefixes: PrefixCache,
     pub(super) waiting: BTreeMap<u64, Sequence>,
     pub(super) running: BTreeMap<u64, Sequence>,
     arrivals: HashMap<SequenceId, u64>,
     next_arrival: u64,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 impl Scheduler {
@@ -40,6 +43,7 @@ impl Scheduler {
             limits,
             pool: BlockPool::new(limits.blocks),
             slots: SlotPool::new(limits.slots),
+            prefixes: PrefixCache::default(),
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             arrivals: HashMap::new(),
@@ -77,13 +81,8 @@ impl Scheduler {
         let Some(arrival) = self.arrivals.remove(&id) else {
             return false;
         };
-        let sequence = self
-            .running
-            .remove(&arrival)
-            .or_else(|| self.waiting.remove(&arrival));
-        if let Some(mut sequence) = sequence {
-            sequence.evict(&mut self.pool, &mut self.slots);
-        }
+        self.evict(arrival);
+        self.waiting.remove(&arrival);
         true
     }
 
@@ -126,6 +125,7 @@ impl Scheduler {
     /// sequence waits for [`Scheduler::push`] or [`Scheduler::remove`].
     pub fn plan(&mut self) -> Option<StepPlan> {
         let mut plan = StepPlan::default();
+        self.keep_blocks();
         let preemptions = self.counters.preemptions;
         self.plan_decodes(&mut plan);
         // Right after a preemption blocks are short: who came in now would be the next to go.
@@ -156,7 +156,17 @@ impl Scheduler {
     /// Blocks that no sequence holds, and all blocks.
     #[must_use]
     pub fn free_and_total_blocks(&self) -> (usize, usize) {
-        (self.pool.free(), self.pool.total())
+        let idle = self.prefixes.idle(&self.pool);
+        (self.pool.free() + idle, self.pool.total())
+    }
+
+    /// Tells the prefix cache what earlier steps have computed: from what this step computes nobody can go on yet.
+    fn keep_blocks(&mut self) {
+        if self.limits.shares_prefixes() {
+            for sequence in self.running.values_mut() {
+                sequence.keep_blocks(&mut self.prefixes, &mut self.pool, self.limits.block_tokens);
+            }
+        }
     }
 
     /// One row for every sequence that has one token to compute, the oldest first.
@@ -208,6 +218,8 @@ impl Scheduler {
                 return false;
             };
             let needed = sequence.tokens.len().div_ceil(self.limits.block_tokens);
+            let missing = needed.saturating_sub(sequence.table.blocks().len());
+            self.prefixes.make_free(&mut self.pool, missing);
             if sequence.table.grow(&mut self.pool, needed).is_ok() {
                 return true;
             }
@@ -221,6 +233,12 @@ impl Scheduler {
     /// Moves a running sequence back to the waiting ones, at the place of its arrival.
     fn evict(&mut self, arrival: u64) {
         if let Some(mut sequence) = self.running.remove(&arrival) {
+            if self.limits.shares_prefixes() {
+                let block_tokens = self.limits.block_tokens;
+                sequence.keep_blocks(&mut self.prefixes, &mut self.pool, block_tokens);
+                self.prefixes
+                    .use_text(&sequence.tokens[..sequence.computed], block_tokens);
+            }
             sequence.evict(&mut self.pool, &mut self.slots);
             self.waiting.insert(arrival, sequence);
         }

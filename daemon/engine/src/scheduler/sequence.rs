@@ -2,7 +2,7 @@
 
 use mains_contract::SlotId;
 
-use crate::state::{BlockPool, BlockTable, SlotPool};
+use crate::state::{BlockPool, BlockTable, Prefix, PrefixCache, SlotPool};
 
 /// A sequence's number, given by whoever submits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +32,12 @@ pub(super) struct Sequence {
     /// Leading tokens that were ever computed: more than `computed` after a preemption.
     pub(super) once_computed: usize,
     pub(super) table: BlockTable,
+    /// Leading blocks that the prefix cache was told of.
+    pub(super) known_blocks: usize,
+    /// The text in them.
+    pub(super) known: Prefix,
+    /// Whether it ever had state.
+    pub(super) started: bool,
     /// Where its per-sequence state is, while it runs.
     pub(super) slot: Option<SlotId>,
     /// Takes no part until it is resumed.
@@ -48,6 +54,9 @@ impl Sequence {
             computed: 0,
             once_computed: 0,
             table: BlockTable::new(),
+            known_blocks: 0,
+            known: Prefix::EMPTY,
+            started: false,
             slot: None,
             paused: false,
         }
@@ -58,6 +67,16 @@ impl Sequence {
         self.tokens.len() - self.computed
     }
 
+    /// Tells `cache` of every full block that was computed.
+    pub(super) fn keep_blocks(&mut self, cache: &mut PrefixCache, pool: &mut BlockPool, block_tokens: usize) {
+        let full = self.computed / block_tokens;
+        for index in self.known_blocks..full {
+            let tokens = &self.tokens[index * block_tokens..][..block_tokens];
+            self.known = cache.insert(pool, self.known, tokens, self.table.blocks()[index]);
+        }
+        self.known_blocks = self.known_blocks.max(full);
+    }
+
     /// Gives up the state, not the tokens.
     pub(super) fn evict(&mut self, pool: &mut BlockPool, slots: &mut SlotPool) {
         self.table.release(pool);
@@ -65,5 +84,7 @@ impl Sequence {
             slots.release(slot);
         }
         self.computed = 0;
+        self.known_blocks = 0;
+        self.known = Prefix::EMPTY;
     }
 }

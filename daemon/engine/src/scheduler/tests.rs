@@ -300,3 +300,32 @@ fn limits_without_room_for_one_sequence_are_refused() {
     );
     assert!(SchedulerLimits::new(&StepLimits { rows: 0, ..ROOMY }).is_err());
 }
+
+#[test]
+fn a_known_beginning_is_not_computed_again() {
+    let mut world = World::new(ROOMY);
+    let text: Vec<u32> = (0..21).collect();
+    world.submit(text.clone(), 3, None);
+    while world.step() {}
+    let rows = world.scheduler.counters().rows;
+    // Five blocks of four are known; the whole prompt would be, but for its last token.
+    world.submit(text[..20].to_vec(), 1, None);
+    let plan = world.scheduler.plan().unwrap();
+    assert_eq!(plan.started, [(SequenceId(0), 16)]);
+    assert_eq!(
+        (plan.tokens.len(), world.scheduler.counters().cached_tokens),
+        (4, 16)
+    );
+    assert_eq!(rows, 23);
+}
+
+#[test]
+fn sums_over_a_sequence_have_no_known_beginning() {
+    let mut world = World::new(StepLimits { slots: 2, ..ROOMY });
+    for _ in 0..2 {
+        world.submit((0..21).collect(), 1, None);
+        while world.step() {}
+    }
+    let counters = world.scheduler.counters();
+    assert_eq!((counters.rows, counters.cached_tokens), (42, 0));
+}

@@ -5,9 +5,11 @@
 //! it; before one does, it gets a copy (arXiv 2309.06180).
 
 mod pool;
+mod prefix;
 mod slots;
 mod table;
 
 pub use pool::BlockPool;
+pub use prefix::{Prefix, PrefixCache};
 pub use slots::SlotPool;
 pub use table::{BlockTable, OutOfBlocks};

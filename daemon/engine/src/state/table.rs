@@ -21,6 +21,11 @@ impl BlockTable {
         Self::default()
     }
 
+    /// A table of blocks that are already held for it.
+    pub(super) fn of(blocks: Vec<BlockId>) -> Self {
+        Self { blocks }
+    }
+
     /// The blocks, for a step.
     #[must_use]
     pub fn blocks(&self) -> &[BlockId] {

@@ -7,6 +7,7 @@ mod choice;
 mod load;
 mod prepare;
 mod requests;
+mod start;
 
 use std::collections::HashSet;
 use std::sync::mpsc;
@@ -130,6 +131,8 @@ impl Runner {
     fn step(&mut self) -> Result<()> {
         match self.engine.step() {
             Ok(events) => {
+                let frames = self.requests.start(&events);
+                self.say_all(frames)?;
                 for event in events {
                     let frames = self.requests.follow(&mut self.engine, event);
                     self.say_all(frames)?;

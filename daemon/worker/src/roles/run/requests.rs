@@ -13,6 +13,7 @@ use mains_wire::frames::{FromWorker, bounds};
 
 use super::choice::{ChoiceText, Shown};
 use super::prepare::{Request, invalid, sampling_error};
+use super::start::Start;
 
 /// All requests that have begun and not ended.
 pub(super) struct Requests {
@@ -29,6 +30,8 @@ struct Running {
     /// Sequences that have not ended.
     sequences: Vec<SequenceId>,
     paused: bool,
+    /// What is said at its first step; none from then on.
+    start: Option<Start>,
 }
 
 /// One choice of one request.
@@ -63,19 +66,54 @@ impl Requests {
             .iter()
             .flat_map(|prompt| vec![prompt.echo.clone().unwrap_or_default(); request.n as usize])
             .collect();
-        self.running.insert(number, Running::default());
-        if let Err(error) = self.submit(engine, number, request) {
-            self.cancel(engine, number);
-            return vec![FromWorker::Failed { number, error }];
-        }
         let started = Started {
             prompt_tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             cached_tokens: 0,
             variant: self.variant.clone(),
         };
-        let mut frames = vec![FromWorker::Started { number, started }];
-        for (choice, echo) in (0..).map(Choice).zip(echoes) {
-            frames.extend(text_frames(number, choice, &echo));
+        let start = Start {
+            started,
+            echoes,
+            leaders: Vec::new(),
+        };
+        let running = Running {
+            start: Some(start),
+            ..Running::default()
+        };
+        self.running.insert(number, running);
+        if let Err(error) = self.submit(engine, number, request) {
+            self.cancel(engine, number);
+            return vec![FromWorker::Failed { number, error }];
+        }
+        Vec::new()
+    }
+
+    /// Says of each request that a step computed for the first time that it started: before all else of that step.
+    pub(super) fn start(&mut self, events: &[SequenceEvent]) -> Vec<FromWorker> {
+        let mut numbers = Vec::new();
+        for event in events {
+            let SequenceEvent::Started { id, cached_tokens } = event else {
+                continue;
+            };
+            let Some(number) = self.answers.get(id).map(|answer| answer.number) else {
+                continue;
+            };
+            if let Some(start) = self
+                .running
+                .get_mut(&number)
+                .and_then(|running| running.start.as_mut())
+            {
+                start.count_cached(*id, *cached_tokens);
+                numbers.push(number);
+            }
+        }
+        let mut frames = Vec::new();
+        for number in numbers {
+            let start = self
+                .running
+                .get_mut(&number)
+                .and_then(|running| running.start.take());
+            frames.extend(start.into_iter().flat_map(|start| start.frames(number)));
         }
         frames
     }
@@ -86,6 +124,7 @@ impl Requests {
         for prompt in request.prompts {
             let group = (request.n > 1).then_some(self.next_group);
             self.next_group += 1;
+            let mut is_first = true;
             for choice in choices.by_ref().take(request.n as usize) {
                 let id = SequenceId(self.next_sequence);
                 self.next_sequence += 1;
@@ -105,7 +144,12 @@ impl Requests {
                     })
                     .map_err(|error| submit_error(error, param))?;
                 self.answers.insert(id, Answer { number, choice, text });
-                self.running.entry(number).or_default().sequences.push(id);
+                let running = self.running.entry(number).or_default();
+                running.sequences.push(id);
+                if let Some(start) = running.start.as_mut().filter(|_| is_first) {
+                    start.leaders.push(id);
+                }
+                is_first = false;
             }
         }
         Ok(())
@@ -142,6 +186,7 @@ impl Requests {
     /// What an event of the engine is to the client.
     pub(super) fn follow(&mut self, engine: &mut Engine, event: SequenceEvent) -> Vec<FromWorker> {
         match event {
+            SequenceEvent::Started { .. } => Vec::new(),
             SequenceEvent::Token {
                 id,
                 token,
@@ -234,7 +279,7 @@ impl Requests {
 }
 
 /// Text without ids, in chunks that fit a frame.
-fn text_frames(number: u64, choice: Choice, text: &str) -> Vec<FromWorker> {
+pub(super) fn text_frames(number: u64, choice: Choice, text: &str) -> Vec<FromWorker> {
     let mut frames = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
