@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mains_contract::{BlockFormat, WeightSource};
-use mains_engine::models::{Cast, Model, ModelOptions, Setting, TensorHints, find};
+use mains_engine::models::{Cast, Model, ModelOptions, Setting, TensorHints, families, find};
 use serde_json::{Value, json};
 
 fn fixture() -> PathBuf {
@@ -114,11 +114,9 @@ fn a_row_that_does_not_suit_the_format_is_refused() {
 #[test]
 fn a_setting_that_is_not_honoured_is_named_with_its_value() {
     for (name, value) in [
-        ("attention_bias", json!(true)),
-        ("use_sliding_window", json!(true)),
+        ("use_sliding_window", json!("yes")),
         ("hidden_act", json!("gelu")),
-        ("layer_types", json!(["sliding_attention"])),
-        ("rope_scaling", json!({"rope_type": "yarn", "factor": 4.0})),
+        ("rope_scaling", json!({"rope_type": "dynamic", "factor": 4.0})),
         ("num_attention_heads", json!(0)),
         ("num_hidden_layers", json!(1_000_000)),
         ("a_setting_of_next_year", json!(1)),
@@ -126,16 +124,21 @@ fn a_setting_that_is_not_honoured_is_named_with_its_value() {
         let error = refusal(|config| config[name] = value.clone());
         assert!(error.contains(name), "{name}: {error}");
     }
-    let error = refusal(|config| config["rope_parameters"]["rope_type"] = json!("llama3"));
+    let error = refusal(|config| config["rope_parameters"]["rope_type"] = json!("longrope"));
     assert!(
-        error.contains("rope_parameters.rope_type = \"llama3\""),
+        error.contains("rope_parameters.rope_type = \"longrope\""),
         "{error}"
     );
+    let error = refusal(|config| {
+        config["use_sliding_window"] = json!(true);
+        config["layer_types"] = json!(["chunked_attention"]);
+    });
+    assert!(error.contains("layer_types"), "{error}");
 }
 
 #[test]
 fn a_missing_setting_is_named() {
-    for name in ["hidden_size", "rms_norm_eps", "vocab_size", "head_dim"] {
+    for name in ["hidden_size", "rms_norm_eps", "vocab_size"] {
         let error = refusal(|config| {
             config.as_object_mut().unwrap().remove(name);
         });
@@ -167,9 +170,13 @@ fn settings_and_tensors_must_agree() {
 #[test]
 fn an_unknown_architecture_lists_the_known_ones() {
     let error = refusal(|config| config["model_type"] = json!("perceiver"));
+    let known: Vec<&str> = families().iter().map(|family| family.name).collect();
     assert_eq!(
         error,
-        "architecture perceiver is not supported; supported are: qwen3"
+        format!(
+            "architecture perceiver is not supported; supported are: {}",
+            known.join(", ")
+        )
     );
 }
 

@@ -37,11 +37,21 @@ impl Reference {
     /// When the fixture is not there or is not what `make.py` of the families writes.
     #[must_use]
     pub fn of(family: &str) -> Self {
-        let path = fixtures()
-            .join("families")
-            .join(family)
-            .join("reference.safetensors");
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::at(
+            &fixtures()
+                .join("families")
+                .join(family)
+                .join("reference.safetensors"),
+        )
+    }
+
+    /// Reads a file that `make.py` of the families has written.
+    ///
+    /// # Panics
+    /// When it is not there or something else.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file = SafeTensors::deserialize(&bytes).expect("the fixture is a safetensors file");
         let tensor = |name: &str| file.tensor(name).expect("the fixture has this tensor");
         let whole = |name: &str| -> Vec<u32> {

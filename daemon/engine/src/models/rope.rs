@@ -139,7 +139,14 @@ fn parameters(settings: &mut Settings, layer_type: Option<&str>) -> Result<Param
     for name in ["rope_parameters", "rope_scaling"] {
         match settings.take(name) {
             None | Some(Value::Null) => {}
-            Some(Value::Object(given)) => values = given,
+            Some(Value::Object(given)) if values.is_empty() || values == given => values = given,
+            Some(given @ Value::Object(_)) => {
+                return Err(ModelError::setting(
+                    name,
+                    &given,
+                    "rope_parameters says something else",
+                ));
+            }
             Some(other) => return Err(ModelError::setting(name, &other, "it must be an object")),
         }
     }
@@ -330,7 +337,7 @@ fn yarn(
 ) -> Result<Rope, ModelError> {
     let context = parameters.original_context()?;
     let factor = match parameters.number("factor")? {
-        Some(factor) => factor,
+        Some(factor) => f64::from(factor as f32),
         None => parameters.required("max_position_embeddings")? / context,
     };
     let fast = parameters.number("beta_fast")?.unwrap_or(32.0);
@@ -353,10 +360,10 @@ fn yarn(
         (None, [Some(each), Some(all)]) => growth(each) / growth(all),
         _ => growth(1.0),
     };
-    // llama.cpp multiplies this with the growth.
-    let scale = match parameters.number("attn_factor")? {
-        Some(attn_factor) => attn_factor * growth(1.0),
-        None => scale,
+    // GGUF has what is multiplied with the growth, and all numbers as float32: both forms have the same bits.
+    let beyond_growth = match parameters.number("attn_factor")? {
+        Some(factor) => factor as f32,
+        None => (scale / growth(1.0)) as f32,
     };
     settings.record_text("rope.scaling.type", "yarn");
     settings.record_number(keys::ROPE_FACTOR, "factor", &json!(factor))?;
@@ -366,7 +373,7 @@ fn yarn(
         &json!(context as u64),
     )?;
     for (key, value, usual) in [
-        (keys::YARN_SCALE, scale / growth(1.0), 1.0),
+        (keys::YARN_SCALE, f64::from(beyond_growth), 1.0),
         (keys::YARN_FAST, fast, 32.0),
         (keys::YARN_SLOW, slow, 1.0),
     ] {
@@ -391,6 +398,6 @@ fn yarn(
         let original = f64::from(*frequency);
         *frequency = (original / factor * divided + original * (1.0 - divided)) as f32;
     }
-    rope.scale = scale as f32;
+    rope.scale = (f64::from(beyond_growth) * growth(1.0)) as f32;
     Ok(rope)
 }

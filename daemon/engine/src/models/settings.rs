@@ -246,10 +246,9 @@ impl Settings {
             Origin::HuggingFace => [IGNORED, ignored].concat(),
             Origin::Gguf => IGNORED_IN_GGUF.to_vec(),
         };
-        let unread = self
-            .values
-            .iter()
-            .find(|(name, _)| !self.used.contains(*name) && !known.contains(&name.as_str()));
+        // What is null asks for nothing.
+        let mut values = self.values.iter().filter(|(_, value)| !value.is_null());
+        let unread = values.find(|(name, _)| !self.used.contains(*name) && !known.contains(&name.as_str()));
         if self.hints.rope_factors.is_some() {
             return Err(super::weights::refuse(
                 "rope_freqs.weight",
