@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use mains_contract::BlockFormat;
+use mains_contract::{BlockFormat, OutputName};
 use mains_engine::models::{Model, ModelOptions};
 use mains_engine::{logits_limits, logits_of};
 use safetensors::tensor::TensorView;
@@ -32,6 +32,12 @@ pub(crate) fn run(asked: &Logits) -> Result<()> {
         ..ModelOptions::default()
     };
     let model = Model::open(&asked.model, &options).with_context(|| asked.model.display().to_string())?;
+    ensure!(
+        model.graph.output(OutputName::Logits).is_some(),
+        "{}: {} is an encoder, it has no logits",
+        asked.model.display(),
+        model.family.name
+    );
     let vocabulary = model.info.vocabulary;
     ensure!(
         ids.n <= model.info.context as usize,

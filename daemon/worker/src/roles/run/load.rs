@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use mains_contract::{DriverError, Footprint, Graph, StepLimits, WeightData, WeightSource};
+use mains_contract::{DriverError, Footprint, Graph, OutputName, StepLimits, WeightData, WeightSource};
 use mains_engine::models::{Cast, Model, ModelOptions, Weights};
 use mains_engine::{Engine, EngineConfig};
 use mains_types::{Plan, Segment};
@@ -34,6 +34,12 @@ pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Re
         ),
     };
     let model = Model::open(path, &options).with_context(|| path.display().to_string())?;
+    ensure!(
+        model.graph.output(OutputName::Logits).is_some(),
+        "{}: {} is an encoder, it generates no text",
+        path.display(),
+        model.family.name
+    );
     let vocabulary = Vocabulary::of(&model).with_context(|| path.display().to_string())?;
     let segment = only_segment(plan, model.info.layers)?;
     let driver = drivers::open(&segment.driver, drivers::threads(threads))?;
