@@ -95,12 +95,21 @@ impl<T: Number> Kernel for Attend<'_, T> {
             base: first / LANES * LANES,
         };
         let mut head = 0;
+        // As many vectors of sums as the registers have room for.
         while head + 4 <= queries {
-            self.heads::<S, 4, 1>(head, seen);
+            if S::WIDE {
+                self.heads::<S, 4, 4>(head, seen);
+            } else {
+                self.heads::<S, 4, 1>(head, seen);
+            }
             head += 4;
         }
         while head + 2 <= queries {
-            self.heads::<S, 2, 2>(head, seen);
+            if S::WIDE {
+                self.heads::<S, 2, 4>(head, seen);
+            } else {
+                self.heads::<S, 2, 2>(head, seen);
+            }
             head += 2;
         }
         while head < queries {

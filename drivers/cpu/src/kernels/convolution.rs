@@ -2,7 +2,7 @@
 
 use mains_contract::Activation;
 
-use super::math::activate;
+use super::elementwise::Function;
 use super::number::map_chunks;
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -40,7 +40,7 @@ impl<'a, F: Fn(usize) -> &'a [f32]> Kernel for Convolve<'a, F> {
             }
         }
         if let Some(activation) = self.activation {
-            map_chunks::<S>(self.sums, self.out, |x| activate(activation, x));
+            map_chunks::<S>(self.sums, self.out, Function::Activation(activation));
         }
     }
 }

@@ -3,7 +3,7 @@
 use mains_contract::Activation;
 
 use super::math::{activate, gate, tanh};
-use super::number::{map_chunks, zip_chunks};
+use super::number::{OfOne, OfTwo, map_chunks, update_chunks, zip_chunks};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 
@@ -17,6 +17,17 @@ pub(crate) enum Function {
     SoftCap(f32),
 }
 
+impl<S: Simd> OfOne<S> for Function {
+    #[inline(always)]
+    fn call(&self, x: S) -> S {
+        match *self {
+            Self::Activation(activation) => activate(activation, x),
+            Self::Scale(factor) => x.mul(S::splat(factor)),
+            Self::SoftCap(cap) => soft_cap(cap, x),
+        }
+    }
+}
+
 /// A function of each number of a row.
 pub(crate) struct Map<'a> {
     pub(crate) function: Function,
@@ -27,13 +38,7 @@ pub(crate) struct Map<'a> {
 impl Kernel for Map<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        match self.function {
-            Function::Activation(activation) => {
-                map_chunks::<S>(self.x, self.out, |x| activate(activation, x));
-            }
-            Function::Scale(factor) => map_chunks::<S>(self.x, self.out, |x| x.mul(S::splat(factor))),
-            Function::SoftCap(cap) => map_chunks::<S>(self.x, self.out, |x| soft_cap(cap, x)),
-        }
+        map_chunks::<S>(self.x, self.out, self.function);
     }
 }
 
@@ -52,6 +57,17 @@ pub(crate) enum Pairing {
     Gate(Activation),
 }
 
+impl<S: Simd> OfTwo<S> for Pairing {
+    #[inline(always)]
+    fn call(&self, a: S, b: S) -> S {
+        match *self {
+            Self::Sum => a.add(b),
+            Self::Product => a.mul(b),
+            Self::Gate(activation) => gate(activation, a, b),
+        }
+    }
+}
+
 /// A function of each number of a row and its fellow in another.
 pub(crate) struct Zip<'a> {
     pub(crate) pairing: Pairing,
@@ -63,13 +79,7 @@ pub(crate) struct Zip<'a> {
 impl Kernel for Zip<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        match self.pairing {
-            Pairing::Sum => zip_chunks::<S>(self.a, self.b, self.out, S::add),
-            Pairing::Product => zip_chunks::<S>(self.a, self.b, self.out, S::mul),
-            Pairing::Gate(activation) => {
-                zip_chunks::<S>(self.a, self.b, self.out, |a, b| gate(activation, a, b));
-            }
-        }
+        zip_chunks::<S>(self.a, self.b, self.out, self.pairing);
     }
 }
 
@@ -86,7 +96,7 @@ impl Kernel for ScaleGroups<'_> {
         let group = self.x.len() / self.factors.len();
         let groups = self.x.chunks_exact(group).zip(self.out.chunks_exact_mut(group));
         for ((x, out), factor) in groups.zip(self.factors) {
-            map_chunks::<S>(x, out, |x| x.mul(S::splat(*factor)));
+            map_chunks::<S>(x, out, Function::Scale(*factor));
         }
     }
 }
@@ -104,7 +114,7 @@ impl Kernel for CombineGroups<'_> {
         self.out.fill(0.0);
         let groups = self.x.chunks_exact(self.out.len());
         for (x, factor) in groups.zip(self.factors) {
-            super::number::update_chunks::<S>(self.out, x, |sum, x| x.fma(S::splat(*factor), sum));
+            update_chunks::<S>(self.out, x, |sum: S, x: S| x.fma(S::splat(*factor), sum));
         }
     }
 }

@@ -35,11 +35,11 @@ const ERFC: [f32; 10] = [
     0.131_976_95,
     0.156_532_03,
     0.186_646_76,
-    0.197_303_57,
+    0.197_303_56,
     0.197_474_55,
 ];
 /// `2 sqrt(2 / pi)`.
-const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_2;
 
 /// `e^x` within 2 units in the last place: `2^n e^r` with `x = n ln 2 + r`. A NaN stays one.
 #[inline(always)]

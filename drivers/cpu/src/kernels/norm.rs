@@ -35,12 +35,12 @@ impl Kernel for Normalise<'_> {
             let (center, factor) = statistics::<S>(self.norm, x);
             match self.gain {
                 Some(gain) => {
-                    zip_chunks::<S>(x, gain, out, |x, gain| x.sub(center).mul(factor).mul(gain));
+                    zip_chunks::<S>(x, gain, out, |x: S, gain: S| x.sub(center).mul(factor).mul(gain));
                 }
-                None => map_chunks::<S>(x, out, |x| x.sub(center).mul(factor)),
+                None => map_chunks::<S>(x, out, |x: S| x.sub(center).mul(factor)),
             }
             if let Some(bias) = self.bias {
-                update_chunks::<S>(out, bias, S::add);
+                update_chunks::<S>(out, bias, |x: S, bias: S| x.add(bias));
             }
         }
     }

@@ -79,42 +79,72 @@ pub(crate) fn store_rest<S: Simd, T: StateNumber>(vector: S, numbers: &mut [T]) 
     }
 }
 
+/// A function of vectors. What is more than an instruction or two must implement it rather than be a closure: a closure
+/// may be left a function of its own, which is then without the instructions that the kernel was entered for.
+pub(crate) trait OfOne<S> {
+    /// Must be `#[inline(always)]`.
+    fn call(&self, x: S) -> S;
+}
+
+/// As [`OfOne`], of two vectors.
+pub(crate) trait OfTwo<S> {
+    /// Must be `#[inline(always)]`.
+    fn call(&self, a: S, b: S) -> S;
+}
+
+impl<S, F: Fn(S) -> S> OfOne<S> for F {
+    #[inline(always)]
+    fn call(&self, x: S) -> S {
+        self(x)
+    }
+}
+
+impl<S, F: Fn(S, S) -> S> OfTwo<S> for F {
+    #[inline(always)]
+    fn call(&self, a: S, b: S) -> S {
+        self(a, b)
+    }
+}
+
 /// Applies `map` to chunks of 16 numbers; what it gives for missing numbers is dropped.
 #[inline(always)]
-pub(crate) fn map_chunks<S: Simd>(x: &[f32], out: &mut [f32], map: impl Fn(S) -> S) {
-    let (x, x_rest) = x.as_chunks::<LANES>();
-    let (out, out_rest) = out.as_chunks_mut::<LANES>();
-    for (x, out) in x.iter().zip(out) {
-        map(S::load(x)).store(out);
-    }
-    if !out_rest.is_empty() {
-        store_rest(map(load_rest(x_rest)), out_rest);
+pub(crate) fn map_chunks<S: Simd>(x: &[f32], out: &mut [f32], map: impl OfOne<S>) {
+    for (x, out) in x.chunks(LANES).zip(out.chunks_mut(LANES)) {
+        store_some(map.call(load_some(x)), out);
     }
 }
 
 /// As [`zip_chunks`], over what `out` holds and another input.
 #[inline(always)]
-pub(crate) fn update_chunks<S: Simd>(out: &mut [f32], b: &[f32], map: impl Fn(S, S) -> S) {
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    let (out, out_rest) = out.as_chunks_mut::<LANES>();
-    for (out, b) in out.iter_mut().zip(b) {
-        map(S::load(out), S::load(b)).store(out);
-    }
-    if !out_rest.is_empty() {
-        store_rest(map(load_rest(out_rest), load_rest(b_rest)), out_rest);
+pub(crate) fn update_chunks<S: Simd>(out: &mut [f32], b: &[f32], map: impl OfTwo<S>) {
+    for (out, b) in out.chunks_mut(LANES).zip(b.chunks(LANES)) {
+        store_some(map.call(load_some(out), load_some(b)), out);
     }
 }
 
 /// Applies `map` to chunks of 16 numbers of two inputs; what it gives for missing numbers is dropped.
 #[inline(always)]
-pub(crate) fn zip_chunks<S: Simd>(a: &[f32], b: &[f32], out: &mut [f32], map: impl Fn(S, S) -> S) {
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    let (out, out_rest) = out.as_chunks_mut::<LANES>();
-    for ((a, b), out) in a.iter().zip(b).zip(out) {
-        map(S::load(a), S::load(b)).store(out);
+pub(crate) fn zip_chunks<S: Simd>(a: &[f32], b: &[f32], out: &mut [f32], map: impl OfTwo<S>) {
+    let inputs = a.chunks(LANES).zip(b.chunks(LANES));
+    for ((a, b), out) in inputs.zip(out.chunks_mut(LANES)) {
+        store_some(map.call(load_some(a), load_some(b)), out);
     }
-    if !out_rest.is_empty() {
-        store_rest(map(load_rest(a_rest), load_rest(b_rest)), out_rest);
+}
+
+/// Up to 16 numbers, most often all.
+#[inline(always)]
+fn load_some<S: Simd>(numbers: &[f32]) -> S {
+    match numbers.first_chunk() {
+        Some(whole) => S::load(whole),
+        None => load_rest(numbers),
+    }
+}
+
+/// Stores the first lanes, most often all.
+#[inline(always)]
+fn store_some<S: Simd>(vector: S, numbers: &mut [f32]) {
+    match numbers.first_chunk_mut() {
+        Some(whole) => vector.store(whole),
+        None => store_rest(vector, numbers),
     }
 }

@@ -205,39 +205,12 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn bits(bytes: Self::Bytes, shift: usize, mask: u8) -> Self::Bytes {
-        let half = |bytes| {
-            // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-            unsafe {
-                // Pairs of bytes are shifted; the mask drops what came from the neighbour.
-                let shifted = match shift {
-                    0 => bytes,
-                    1 => _mm256_srli_epi16::<1>(bytes),
-                    2 => _mm256_srli_epi16::<2>(bytes),
-                    3 => _mm256_srli_epi16::<3>(bytes),
-                    4 => _mm256_srli_epi16::<4>(bytes),
-                    5 => _mm256_srli_epi16::<5>(bytes),
-                    6 => _mm256_srli_epi16::<6>(bytes),
-                    _ => _mm256_srli_epi16::<7>(bytes),
-                };
-                _mm256_and_si256(shifted, _mm256_set1_epi8(mask.cast_signed()))
-            }
-        };
-        (half(bytes.0), half(bytes.1))
+        (bits(bytes.0, shift, mask), bits(bytes.1, shift, mask))
     }
 
     #[inline(always)]
     fn join(low: Self::Bytes, high: Self::Bytes, shift: usize) -> Self::Bytes {
-        let half = |low, high| {
-            // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-            unsafe {
-                let shifted = match shift {
-                    2 => _mm256_slli_epi16::<2>(high),
-                    _ => _mm256_slli_epi16::<4>(high),
-                };
-                _mm256_or_si256(low, shifted)
-            }
-        };
-        (half(low.0, high.0), half(low.1, high.1))
+        (join(low.0, high.0, shift), join(low.1, high.1, shift))
     }
 
     #[inline(always)]
@@ -260,31 +233,68 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn dot<const FULL: bool>(sums: Self::Ints, bytes: Self::Bytes, quants: [i8; 4]) -> Self::Ints {
-        let half = |sums, bytes| {
-            // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
-            unsafe {
-                let quants = _mm256_set1_epi32(i32::from_ne_bytes(quants.map(i8::cast_unsigned)));
-                let ones = _mm256_set1_epi16(1);
-                if FULL {
-                    // Pairs of products are at most 2 * 128 * 127 for the highest bit and for the others, which int16
-                    // holds.
-                    let top = _mm256_set1_epi8(i8::MIN);
-                    let high = _mm256_maddubs_epi16(_mm256_and_si256(bytes, top), quants);
-                    let low = _mm256_maddubs_epi16(_mm256_andnot_si256(top, bytes), quants);
-                    let both = _mm256_add_epi32(_mm256_madd_epi16(high, ones), _mm256_madd_epi16(low, ones));
-                    _mm256_add_epi32(sums, both)
-                } else {
-                    let pairs = _mm256_maddubs_epi16(bytes, quants);
-                    _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones))
-                }
-            }
-        };
-        (half(sums.0, bytes.0), half(sums.1, bytes.1))
+        let quants = i32::from_ne_bytes(bytemuck::cast(quants));
+        (
+            dot::<FULL>(sums.0, bytes.0, quants),
+            dot::<FULL>(sums.1, bytes.1, quants),
+        )
     }
 
     #[inline(always)]
     fn floats(ints: Self::Ints) -> Self {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
         unsafe { Self(_mm256_cvtepi32_ps(ints.0), _mm256_cvtepi32_ps(ints.1)) }
+    }
+}
+
+// The halves of vectors of integers.
+
+#[inline(always)]
+fn bits(bytes: __m256i, shift: usize, mask: u8) -> __m256i {
+    // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+    unsafe {
+        // Pairs of bytes are shifted; the mask drops what came from the neighbour.
+        let shifted = match shift {
+            0 => bytes,
+            1 => _mm256_srli_epi16::<1>(bytes),
+            2 => _mm256_srli_epi16::<2>(bytes),
+            3 => _mm256_srli_epi16::<3>(bytes),
+            4 => _mm256_srli_epi16::<4>(bytes),
+            5 => _mm256_srli_epi16::<5>(bytes),
+            6 => _mm256_srli_epi16::<6>(bytes),
+            _ => _mm256_srli_epi16::<7>(bytes),
+        };
+        _mm256_and_si256(shifted, _mm256_set1_epi8(mask.cast_signed()))
+    }
+}
+
+#[inline(always)]
+fn join(low: __m256i, high: __m256i, shift: usize) -> __m256i {
+    // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+    unsafe {
+        let shifted = match shift {
+            2 => _mm256_slli_epi16::<2>(high),
+            _ => _mm256_slli_epi16::<4>(high),
+        };
+        _mm256_or_si256(low, shifted)
+    }
+}
+
+#[inline(always)]
+fn dot<const FULL: bool>(sums: __m256i, bytes: __m256i, quants: i32) -> __m256i {
+    // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
+    unsafe {
+        let (quants, ones) = (_mm256_set1_epi32(quants), _mm256_set1_epi16(1));
+        if FULL {
+            // Pairs of products are at most 2 * 128 * 127 for the highest bit and for the others, which int16 holds.
+            let top = _mm256_set1_epi8(i8::MIN);
+            let high = _mm256_maddubs_epi16(_mm256_and_si256(bytes, top), quants);
+            let low = _mm256_maddubs_epi16(_mm256_andnot_si256(top, bytes), quants);
+            let both = _mm256_add_epi32(_mm256_madd_epi16(high, ones), _mm256_madd_epi16(low, ones));
+            _mm256_add_epi32(sums, both)
+        } else {
+            let pairs = _mm256_maddubs_epi16(bytes, quants);
+            _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones))
+        }
     }
 }

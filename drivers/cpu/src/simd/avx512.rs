@@ -221,7 +221,7 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     fn dot<const FULL: bool>(sums: Self::Ints, bytes: Self::Bytes, quants: [i8; 4]) -> Self::Ints {
         // SAFETY: only kernels that `Detected::run` entered get here (see `Simd`).
         unsafe {
-            let quants = _mm512_set1_epi32(i32::from_ne_bytes(quants.map(i8::cast_unsigned)));
+            let quants = _mm512_set1_epi32(i32::from_ne_bytes(bytemuck::cast(quants)));
             if VNNI {
                 return _mm512_dpbusd_epi32(sums, bytes, quants);
             }

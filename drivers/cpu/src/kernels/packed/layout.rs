@@ -1,6 +1,6 @@
 //! What a format is to the kernels: constants, and how vectors of levels and scales come of its bytes.
 
-use bytemuck::pod_read_unaligned;
+use bytemuck::{cast_ref, pod_read_unaligned};
 use half::f16;
 
 use crate::kernels::math::ROUND;
@@ -161,28 +161,24 @@ pub(super) struct Base<S> {
 impl<S: Simd> Base<S> {
     #[inline(always)]
     pub(super) fn new<L: Layout>(header: &[u8]) -> Self {
-        let load = |at: usize| match L::SCALES {
-            Scales::Exponent => powers::<S>(&pod_read_unaligned(&header[at..at + LANES])),
-            Scales::Float => S::zero(),
-            _ => S::load_f16(&pod_read_unaligned::<[f16; LANES]>(
-                &header[at..at + HALVES_BYTES],
-            )),
-        };
         Self {
-            scale: load(0),
-            minimum: if L::MINIMA { load(L::BASE_BYTES) } else { S::zero() },
+            scale: base::<S, L>(header),
+            minimum: if L::MINIMA {
+                base::<S, L>(&header[L::BASE_BYTES..])
+            } else {
+                S::zero()
+            },
         }
     }
 
     /// The scales of sub-block `sub`.
     #[inline(always)]
     pub(super) fn scale<L: Layout>(self, header: &[u8], sub: usize) -> S {
-        let bytes = || pod_read_unaligned::<[u8; LANES]>(&header[L::SUBS_AT + sub * LANES..][..LANES]);
         match L::SCALES {
             Scales::Half | Scales::Exponent => self.scale,
-            Scales::Unsigned => S::load_u8(&bytes()).mul(self.scale),
-            Scales::Signed => S::load_i8(&bytes().map(u8::cast_signed)).mul(self.scale),
-            Scales::Nibbles => S::load_u8(&bytes().map(|both| both & 0x0f)).mul(self.scale),
+            Scales::Unsigned => S::load_u8(row::<L>(header, sub)).mul(self.scale),
+            Scales::Signed => S::load_i8(cast_ref(row::<L>(header, sub))).mul(self.scale),
+            Scales::Nibbles => S::load_u8(&nibbles(row::<L>(header, sub), 0)).mul(self.scale),
             Scales::Float => S::load(&pod_read_unaligned(&header[sub * FLOATS_BYTES..][..FLOATS_BYTES])),
         }
     }
@@ -193,17 +189,42 @@ impl<S: Simd> Base<S> {
         if !L::MINIMA {
             return S::zero();
         }
-        let bytes = |at: usize| pod_read_unaligned::<[u8; LANES]>(&header[at + sub * LANES..][..LANES]);
         match L::SCALES {
             Scales::Half | Scales::Exponent | Scales::Signed => self.minimum,
-            Scales::Unsigned => S::load_u8(&bytes(L::SUBS_AT + L::SUBS * LANES)).mul(self.minimum),
-            Scales::Nibbles => S::load_u8(&bytes(L::SUBS_AT).map(|both| both >> 4)).mul(self.minimum),
+            Scales::Unsigned => S::load_u8(row::<L>(header, L::SUBS + sub)).mul(self.minimum),
+            Scales::Nibbles => S::load_u8(&nibbles(row::<L>(header, sub), 4)).mul(self.minimum),
             Scales::Float => {
                 let start = L::BASE_BYTES + sub * FLOATS_BYTES;
                 S::load(&pod_read_unaligned(&header[start..start + FLOATS_BYTES]))
             }
         }
     }
+}
+
+// Closures and array methods are left to be functions of their own, without the instructions that the kernel was entered
+// for; so these are functions that are inlined.
+
+/// The number that scales, or minima, begin with.
+#[inline(always)]
+fn base<S: Simd, L: Layout>(header: &[u8]) -> S {
+    match L::SCALES {
+        Scales::Exponent => powers::<S>(&pod_read_unaligned(&header[..LANES])),
+        Scales::Float => S::zero(),
+        _ => S::load_f16(&pod_read_unaligned::<[f16; LANES]>(&header[..HALVES_BYTES])),
+    }
+}
+
+/// The bytes at `index` of those of sub-blocks.
+#[inline(always)]
+fn row<L: Layout>(header: &[u8], index: usize) -> &[u8; LANES] {
+    &header[L::SUBS_AT..].as_chunks().0[index]
+}
+
+/// Four bits of each byte.
+#[inline(always)]
+fn nibbles(bytes: &[u8; LANES], shift: u32) -> [u8; LANES] {
+    const LOW: u128 = u128::MAX / 0xff * 0x0f;
+    (u128::from_le_bytes(*bytes) >> shift & LOW).to_le_bytes()
 }
 
 /// `2^(exponent - 128)`, the smallest of which are no normal float32: the product of two halves of the exponent.
