@@ -1,9 +1,9 @@
 //! Attention with grouped key and value heads (arXiv 2305.13245).
 
-use mains_contract::{BlockFormat, GraphBuilder, GraphError, Op, StateSpec, ValueId};
+use mains_contract::{BlockFormat, GraphBuilder, GraphError, Op, StateId, StateSpec, ValueId};
 
 use super::mlp::Linear;
-use super::{RmsNorm, Rope};
+use super::{Norm, Rope};
 
 /// Projections, optional norm of each query and key head, rotation, attention, output projection.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Attention {
     pub fused: bool,
     /// Norm over queries and keys.
     pub head_norm: Option<HeadNorm>,
+    /// Norm over each value head.
+    pub value_norm: Option<Norm>,
     /// Rotation of queries and keys.
     pub rope: Option<Rope>,
     /// A token sees this many positions, itself included; all when absent.
@@ -34,13 +36,26 @@ pub struct Attention {
     pub soft_cap: Option<f32>,
     /// Whether each head has a learned score that takes part in the softmax and has no value.
     pub sinks: bool,
+    /// Where keys and values are from.
+    pub key_values: KeyValues,
+}
+
+/// Where attention has its keys and values from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyValues {
+    /// A projection each.
+    Projected,
+    /// One projection for both; keys are normed and rotated after.
+    OneProjection,
+    /// What the layer of this number keeps.
+    OfLayer(usize),
 }
 
 /// Norm over queries and keys.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadNorm {
     /// The norm.
-    pub norm: RmsNorm,
+    pub norm: Norm,
     /// Whether a group is the whole row instead of one head.
     pub whole: bool,
     /// Whether it comes after the rotation.
@@ -50,7 +65,7 @@ pub struct HeadNorm {
 impl HeadNorm {
     /// Of each head, before the rotation.
     #[must_use]
-    pub const fn of_heads(norm: RmsNorm) -> Self {
+    pub const fn of_heads(norm: Norm) -> Self {
         Self {
             norm,
             whole: false,
@@ -73,10 +88,12 @@ impl Attention {
             output_bias: false,
             fused: false,
             head_norm: None,
+            value_norm: None,
             rope: None,
             window: None,
             soft_cap: None,
             sinks: false,
+            key_values: KeyValues::Projected,
         }
     }
 
@@ -92,29 +109,30 @@ impl Attention {
     }
 
     /// Adds the part of the layer called `layer` (such as `blk.0`) on `input`, `model_width` wide, with its cache in
-    /// `kv_format`.
+    /// `kv_format`. `states` are those of the layers before, and get this one's.
     pub(super) fn push(
         &self,
         graph: &mut GraphBuilder,
         layer: &str,
         model_width: usize,
         kv_format: BlockFormat,
+        states: &mut Vec<StateId>,
         input: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let [query, key, value] = self.project(graph, layer, model_width, input)?;
-        let query = self.prepare(graph, &format!("{layer}.attn_q_norm.weight"), query)?;
-        let key = self.prepare(graph, &format!("{layer}.attn_k_norm.weight"), key)?;
+        let mut projected = self.project(graph, layer, model_width, input)?;
+        projected[0] = self.prepare(graph, &format!("{layer}.attn_q_norm"), projected[0])?;
+        if let [_, key, value] = &mut projected[..] {
+            *key = self.prepare(graph, &format!("{layer}.attn_k_norm"), *key)?;
+            if let Some(norm) = self.value_norm {
+                *value = norm.push(graph, &format!("{layer}.attn_v_norm"), self.value_dim, *value)?;
+            }
+        }
         let sinks = self
             .sinks
             .then(|| graph.weight(&format!("{layer}.attn_sinks.weight"), 1, self.heads))
             .transpose()?;
-        let state = graph.state(StateSpec::PerToken {
-            key_width: self.kv_heads * self.head_dim,
-            value_width: self.kv_heads * self.value_dim,
-            format: kv_format,
-            window: self.window,
-            shared_with: None,
-        });
+        let state = self.state(graph, layer, kv_format, states)?;
+        states.push(state);
         let attention = Op::Attention {
             state,
             heads: self.heads,
@@ -128,7 +146,7 @@ impl Attention {
             causal: true,
             value_from_key: false,
         };
-        let mixed = graph.push(attention, &[query, key, value])?;
+        let mixed = graph.push(attention, &projected)?;
         let output = Linear {
             biases: self.output_bias,
         };
@@ -136,21 +154,49 @@ impl Attention {
         output.push(graph, &format!("{layer}.attn_output"), shape, mixed)
     }
 
-    /// Queries, keys and values.
+    /// Where keys and values are kept.
+    fn state(
+        &self,
+        graph: &mut GraphBuilder,
+        layer: &str,
+        kv_format: BlockFormat,
+        states: &[StateId],
+    ) -> Result<StateId, GraphError> {
+        let KeyValues::OfLayer(owner) = self.key_values else {
+            return Ok(graph.state(StateSpec::PerToken {
+                key_width: self.kv_heads * self.head_dim,
+                value_width: self.kv_heads * self.value_dim,
+                format: kv_format,
+                window: self.window,
+                shared_with: None,
+            }));
+        };
+        states.get(owner).copied().ok_or_else(|| GraphError::Invalid {
+            op: "attention",
+            reason: format!("{layer} takes keys of layer {owner}, which is not before it"),
+        })
+    }
+
+    /// Queries, keys and values; queries alone when another layer keeps the others.
     fn project(
         &self,
         graph: &mut GraphBuilder,
         layer: &str,
         model_width: usize,
         input: ValueId,
-    ) -> Result<[ValueId; 3], GraphError> {
+    ) -> Result<Vec<ValueId>, GraphError> {
         let widths = [
             self.heads * self.head_dim,
             self.kv_heads * self.head_dim,
             self.kv_heads * self.value_dim,
         ];
         let linear = Linear { biases: self.biases };
-        let mut values = [input; 3];
+        let mut values = vec![input; 3];
+        let separate = match self.key_values {
+            KeyValues::Projected => 3,
+            KeyValues::OneProjection => 2,
+            KeyValues::OfLayer(_) => 1,
+        };
         if self.fused {
             let all = widths.iter().sum();
             let name = format!("{layer}.attn_qkv");
@@ -162,10 +208,15 @@ impl Attention {
                 start += width;
             }
         } else {
-            for ((value, width), part) in values.iter_mut().zip(widths).zip(["q", "k", "v"]) {
+            for ((value, width), part) in values.iter_mut().zip(widths).zip(["q", "k", "v"]).take(separate) {
                 let name = format!("{layer}.attn_{part}");
                 *value = linear.push(graph, &name, [width, model_width], input)?;
             }
+        }
+        match self.key_values {
+            KeyValues::Projected => {}
+            KeyValues::OneProjection => values[2] = values[1],
+            KeyValues::OfLayer(_) => values.truncate(1),
         }
         Ok(values)
     }
@@ -173,7 +224,7 @@ impl Attention {
     fn prepare(
         &self,
         graph: &mut GraphBuilder,
-        norm_weight: &str,
+        norm_name: &str,
         mut heads: ValueId,
     ) -> Result<ValueId, GraphError> {
         for after_rope in [false, true] {
@@ -183,7 +234,7 @@ impl Attention {
                 } else {
                     self.head_dim
                 };
-                heads = norm.norm.push(graph, norm_weight, group, heads)?;
+                heads = norm.norm.push(graph, norm_name, group, heads)?;
             }
             if let Some(rope) = self.rope.as_ref().filter(|_| !after_rope) {
                 heads = rope.push(graph, self.head_dim, heads)?;

@@ -1,8 +1,8 @@
 //! A whole decoder: embedding, layers with two residual branches, norm, logits.
 
-use mains_contract::{BlockFormat, Graph, GraphBuilder, GraphError, Op, OutputName, ValueId};
+use mains_contract::{BlockFormat, Graph, GraphBuilder, GraphError, Op, OutputName, StateId, ValueId};
 
-use super::{Attention, Mlp, RmsNorm};
+use super::{Attention, Mlp, Norm, PerLayerInput};
 
 /// What a family declares. Everything that a graph needs follows from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,19 +21,76 @@ pub struct Decoder {
     pub logit_scale: f32,
     /// Whether the embedding's matrix also makes the logits.
     pub tied: bool,
-    /// Norm before each branch and before the logits.
-    pub norm: RmsNorm,
+    /// Logits become `cap * tanh(logit / cap)`.
+    pub soft_cap: Option<f32>,
+    /// Norm at each branch and before the logits.
+    pub norm: Norm,
+    /// Where layers have norms, and how their branches join.
+    pub arrangement: Arrangement,
+    /// What each layer adds that depends on the token's id alone and on the embedding.
+    pub per_layer: Option<PerLayerInput>,
+    /// Whether what leaves a layer is multiplied by a learned number.
+    pub layer_scale: bool,
     /// The layers, in order.
     pub layers: Vec<DecoderLayer>,
 }
 
-/// One layer: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+/// One layer: `x + attention(norm(x))`, then `x + mlp(norm(x))`, or as [`Arrangement`] has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderLayer {
     /// The first branch.
     pub attention: Attention,
     /// The second branch.
     pub mlp: Mlp,
+}
+
+/// Names of the norms around the branches; none where there is no norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrangement {
+    /// Of what enters the first branch.
+    pub before_attention: Option<&'static str>,
+    /// Of what leaves it.
+    pub after_attention: Option<&'static str>,
+    /// Of what enters the second branch.
+    pub before_mlp: Option<&'static str>,
+    /// Of what leaves it.
+    pub after_mlp: Option<&'static str>,
+    /// Whether both branches take what enters the first.
+    pub parallel: bool,
+}
+
+impl Arrangement {
+    /// A norm before each branch.
+    pub const PRE: Self = Self {
+        before_attention: Some("attn_norm"),
+        before_mlp: Some("ffn_norm"),
+        after_attention: None,
+        after_mlp: None,
+        parallel: false,
+    };
+    /// A norm before each branch, with the second one's name that of [`Arrangement::SANDWICH`]'s after the first.
+    pub const PRE_MOVED: Self = Self {
+        before_mlp: Some("post_attention_norm"),
+        ..Self::PRE
+    };
+    /// A norm after each branch.
+    pub const POST: Self = Self {
+        before_attention: None,
+        before_mlp: None,
+        ..Self::SANDWICH
+    };
+    /// Norms before and after each branch.
+    pub const SANDWICH: Self = Self {
+        after_attention: Some("post_attention_norm"),
+        after_mlp: Some("post_ffw_norm"),
+        ..Self::PRE
+    };
+    /// One norm before both branches, which stand side by side.
+    pub const PARALLEL: Self = Self {
+        before_mlp: None,
+        parallel: true,
+        ..Self::PRE
+    };
 }
 
 impl Decoder {
@@ -46,20 +103,35 @@ impl Decoder {
         let table = graph.weight("token_embd.weight", self.vocabulary, self.width)?;
         let mut stream = graph.push(Op::Embed { table }, &[])?;
         stream = push_scale(&mut graph, self.embedding_scale, stream)?;
+        let per_layer = match &self.per_layer {
+            Some(input) => Some((input, input.push_all(&mut graph, self, stream)?)),
+            None => None,
+        };
+        let mut states = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            stream = self.push_layer(&mut graph, index, layer, kv_format, stream)?;
+            stream = self.push_layer(&mut graph, index, layer, kv_format, &mut states, stream)?;
+            let name = format!("blk.{index}");
+            if let Some((input, all)) = per_layer {
+                stream = input.push(&mut graph, self, index, all, stream)?;
+            }
+            if self.layer_scale {
+                let weight = graph.weight(&format!("{name}.layer_output_scale.weight"), 1, 1)?;
+                stream = graph.push(Op::MultiplyWeight { weight }, &[stream])?;
+            }
+            graph.end_layer();
         }
         let wanted = graph.push(Op::SelectRows, &[stream])?;
-        let normed = self
-            .norm
-            .push(&mut graph, "output_norm.weight", self.width, wanted)?;
+        let normed = self.norm.push(&mut graph, "output_norm", self.width, wanted)?;
         let weight = if self.tied {
             table
         } else {
             graph.weight("output.weight", self.vocabulary, self.width)?
         };
         let logits = graph.push(Op::Linear { weight, bias: None }, &[normed])?;
-        let logits = push_scale(&mut graph, self.logit_scale, logits)?;
+        let mut logits = push_scale(&mut graph, self.logit_scale, logits)?;
+        if let Some(cap) = self.soft_cap {
+            logits = graph.push(Op::SoftCap { cap }, &[logits])?;
+        }
         graph.output(OutputName::Logits, logits);
         Ok(graph.build())
     }
@@ -70,25 +142,34 @@ impl Decoder {
         index: usize,
         layer: &DecoderLayer,
         kv_format: BlockFormat,
+        states: &mut Vec<StateId>,
         stream: ValueId,
     ) -> Result<ValueId, GraphError> {
         let name = format!("blk.{index}");
-        let normed = self
-            .norm
-            .push(graph, &format!("{name}.attn_norm.weight"), self.width, stream)?;
+        let norm = |graph: &mut GraphBuilder, part: Option<&str>, input: ValueId| match part {
+            Some(part) => self
+                .norm
+                .push(graph, &format!("{name}.{part}"), self.width, input),
+            None => Ok(input),
+        };
+        let join = |graph: &mut GraphBuilder, part: Option<&str>, [stream, branch]: [ValueId; 2]| {
+            let branch = norm(graph, part, branch)?;
+            let branch = push_scale(graph, self.branch_scale, branch)?;
+            graph.push(Op::Add, &[stream, branch])
+        };
+        let order = self.arrangement;
+        let entering = norm(graph, order.before_attention, stream)?;
         let branch = layer
             .attention
-            .push(graph, &name, self.width, kv_format, normed)?;
-        let branch = push_scale(graph, self.branch_scale, branch)?;
-        let stream = graph.push(Op::Add, &[stream, branch])?;
-        let normed = self
-            .norm
-            .push(graph, &format!("{name}.ffn_norm.weight"), self.width, stream)?;
-        let branch = layer.mlp.push(graph, &name, self.width, normed)?;
-        let branch = push_scale(graph, self.branch_scale, branch)?;
-        let stream = graph.push(Op::Add, &[stream, branch])?;
-        graph.end_layer();
-        Ok(stream)
+            .push(graph, &name, self.width, kv_format, states, entering)?;
+        let stream = join(graph, order.after_attention, [stream, branch])?;
+        let entering = if order.parallel {
+            entering
+        } else {
+            norm(graph, order.before_mlp, stream)?
+        };
+        let branch = layer.mlp.push(graph, &name, self.width, entering)?;
+        join(graph, order.after_mlp, [stream, branch])
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Mlp {
     Gated(GatedMlp),
     /// A choice of gated parts.
     Experts(Experts),
+    /// One part without a gate.
+    Plain(PlainMlp),
 }
 
 impl Mlp {
@@ -25,6 +27,7 @@ impl Mlp {
         match self {
             Self::Gated(mlp) => mlp.push_named(graph, layer, "", model_width, input),
             Self::Experts(experts) => experts.push(graph, layer, model_width, input),
+            Self::Plain(mlp) => mlp.push(graph, layer, model_width, input),
         }
     }
 }
@@ -51,6 +54,15 @@ impl GatedMlp {
             activation,
             biases: false,
             fused: false,
+        }
+    }
+
+    /// The same with so many times the numbers between the projections.
+    #[must_use]
+    pub const fn widened(self, times: usize) -> Self {
+        Self {
+            width: self.width * times,
+            ..self
         }
     }
 
@@ -86,6 +98,35 @@ impl GatedMlp {
     }
 }
 
+/// `down(activation(up(x)))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlainMlp {
+    /// Numbers between the projections.
+    pub width: usize,
+    /// The function between them.
+    pub activation: Activation,
+    /// Whether the projections have biases.
+    pub biases: bool,
+}
+
+impl PlainMlp {
+    fn push(
+        self,
+        graph: &mut GraphBuilder,
+        layer: &str,
+        model_width: usize,
+        input: ValueId,
+    ) -> Result<ValueId, GraphError> {
+        let linear = Linear { biases: self.biases };
+        let shape = [self.width, model_width];
+        let up = linear.push(graph, &format!("{layer}.ffn_up"), shape, input)?;
+        let activation = self.activation;
+        let hidden = graph.push(Op::Activate { activation }, &[up])?;
+        let shape = [model_width, self.width];
+        linear.push(graph, &format!("{layer}.ffn_down"), shape, hidden)
+    }
+}
+
 /// A projection by its name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Linear {
@@ -114,6 +155,12 @@ impl Linear {
 impl From<GatedMlp> for Mlp {
     fn from(mlp: GatedMlp) -> Self {
         Self::Gated(mlp)
+    }
+}
+
+impl From<PlainMlp> for Mlp {
+    fn from(mlp: PlainMlp) -> Self {
+        Self::Plain(mlp)
     }
 }
 

@@ -8,12 +8,14 @@ mod decoder;
 mod experts;
 mod mlp;
 mod norm;
+mod per_layer;
 mod rope;
 
 pub use architecture::{Architecture, Sizes};
-pub use attention::{Attention, HeadNorm};
-pub use decoder::{Decoder, DecoderLayer};
+pub use attention::{Attention, HeadNorm, KeyValues};
+pub use decoder::{Arrangement, Decoder, DecoderLayer};
 pub use experts::{Experts, SharedExpert};
-pub use mlp::{GatedMlp, Mlp};
-pub use norm::RmsNorm;
+pub use mlp::{GatedMlp, Mlp, PlainMlp};
+pub use norm::{Norm, NormKind};
+pub use per_layer::PerLayerInput;
 pub use rope::Rope;

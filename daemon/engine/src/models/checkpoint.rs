@@ -109,15 +109,25 @@ impl Checkpoint {
         })
     }
 
+    /// Rows of each of the matrices that the tensor called `name` is a stack of.
+    pub(super) fn matrix_rows(&self, name: &str) -> Result<usize, ModelError> {
+        let tensor = match self {
+            Self::Gguf(gguf) => gguf.tensor(name)?,
+            Self::HuggingFace(folder) => folder.tensor(name)?,
+        };
+        Ok(tensor.dims.iter().rev().nth(1).copied().unwrap_or(1).max(1))
+    }
+
     /// What the tensor is that the files call `name`; none when `family` has no such tensor.
-    pub(super) fn part(&self, family: &Family, name: &str) -> Option<Part> {
+    pub(super) fn parts(&self, family: &Family, name: &str) -> Vec<Part> {
         match self {
-            Self::Gguf(_) => family.has_tensor(name).then(|| Part {
+            Self::Gguf(_) if family.has_tensor(name) => vec![Part {
                 gguf: name.to_owned(),
                 expert: None,
                 transform: family.transform(name),
-            }),
-            Self::HuggingFace(_) => family.part(name),
+            }],
+            Self::Gguf(_) => Vec::new(),
+            Self::HuggingFace(_) => family.parts(name).collect(),
         }
     }
 
@@ -141,10 +151,10 @@ impl Checkpoint {
     #[must_use]
     pub fn hints(&self, family: &Family) -> TensorHints {
         let names = self.tensor_names();
-        let parts = names.iter().filter_map(|name| self.part(family, name));
+        let parts = names.iter().flat_map(|name| self.parts(family, name));
         let embedding = names.iter().find(|name| {
-            let part = self.part(family, name);
-            part.is_some_and(|part| part.gguf == "token_embd.weight")
+            let mut parts = self.parts(family, name).into_iter();
+            parts.any(|part| part.gguf == "token_embd.weight")
         });
         let rows = embedding.and_then(|name| self.tensor(name).ok());
         TensorHints {

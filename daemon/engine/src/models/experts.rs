@@ -1,10 +1,15 @@
 //! Mixtures of experts as settings describe them.
 
-use serde_json::Value;
+use mains_contract::{ExpertGroups, GroupRank, Scoring};
+use serde_json::{Value, json};
 
+use super::ModelError;
+use super::keys::{self, in_gguf, key};
 use super::settings::Settings;
-use super::{ModelError, keys};
-use crate::blocks::{DecoderLayer, Experts, Mlp};
+use crate::blocks::{DecoderLayer, Experts, Mlp, SharedExpert};
+
+/// GGUF's number for the sigmoid (llama.cpp, `llama_expert_gating_func_type`).
+const SIGMOID: usize = 2;
 
 /// How many experts there are. `config.json` has either of two names for it.
 pub(super) fn count(settings: &mut Settings) -> Result<usize, ModelError> {
@@ -67,4 +72,47 @@ pub(super) fn set(experts: &Experts, sparse: &[bool]) -> impl Fn(usize, &mut Dec
             layer.mlp = Mlp::Experts(experts.clone());
         }
     }
+}
+
+/// Experts scored by the sigmoid and chosen with a learned number added to the score, in groups when there are several,
+/// with a shared one (arXiv 2412.19437); and how many of the first layers have none of them.
+pub(super) fn by_sigmoid(settings: &mut Settings) -> Result<(Experts, usize), ModelError> {
+    let experts = settings.integer(key("expert_count", "n_routed_experts"))?;
+    let used = settings.integer(keys::EXPERTS_USED)?;
+    let width = settings.integer(keys::EXPERT_WIDTH)?;
+    let shared = settings.integer(key("expert_shared_count", "n_shared_experts"))?;
+    let gating = settings.integer_or(in_gguf("expert_gating_func"), SIGMOID)?;
+    if gating != SIGMOID {
+        let reason = "only the sigmoid, 2";
+        return Err(ModelError::setting("expert_gating_func", &json!(gating), reason));
+    }
+    let groups = ExpertGroups {
+        count: settings.integer_or(key("expert_group_count", "n_group"), 1)?,
+        kept: settings.integer_or(key("expert_group_used_count", "topk_group"), 1)?,
+        rank: GroupRank::TopTwoSum,
+    };
+    let block = Experts {
+        scoring: Scoring::Sigmoid,
+        normalise: settings.recorded_flag(("expert_weights_norm", "norm_topk_prob"), true)?,
+        scale: settings.number_or(key("expert_weights_scale", "routed_scaling_factor"), 1.0)?,
+        groups: Some(groups).filter(|groups| groups.count > 1),
+        choice_bias: true,
+        shared: Some(SharedExpert {
+            width: shared * width,
+            gated: false,
+        }),
+        ..Experts::by_softmax(experts, used, width)
+    };
+    Ok((block, dense_layers(settings)?))
+}
+
+/// How many of the first layers have a dense part.
+fn dense_layers(settings: &mut Settings) -> Result<usize, ModelError> {
+    let (gguf, huggingface) = ("leading_dense_block_count", "first_k_dense_replace");
+    let name = if settings.is_gguf() { gguf } else { huggingface };
+    if settings.peek(name) == Some(Value::from(0)) {
+        settings.take(name);
+        return Ok(0);
+    }
+    Ok(settings.optional_integer(key(gguf, huggingface))?.unwrap_or(0))
 }

@@ -35,6 +35,7 @@ pub(super) const KV_HEADS: Key = key("attention.head_count_kv", "num_key_value_h
 pub(super) const HEAD_DIM: Key = key("attention.key_length", "head_dim");
 pub(super) const RMS_EPSILON: Key = key("attention.layer_norm_rms_epsilon", "rms_norm_eps");
 pub(super) const ROPE_BASE: Key = key("rope.freq_base", "rope_theta");
+pub(super) const LAYER_EPSILON: Key = key("attention.layer_norm_epsilon", "layer_norm_eps");
 pub(super) const WINDOW: Key = key("attention.sliding_window", "sliding_window");
 pub(super) const EXPERTS: Key = key("expert_count", "num_experts");
 pub(super) const LOCAL_EXPERTS: Key = key("expert_count", "num_local_experts");
@@ -47,6 +48,7 @@ pub(super) const EXPERTS_USED: Key = key("expert_used_count", "num_experts_per_t
 pub(super) const VALUE_DIM: Key = in_gguf("attention.value_length");
 /// How many numbers of a head rotate.
 pub(super) const ROTATED: Key = in_gguf("rope.dimension_count");
+pub(super) const LOCAL_ROPE_BASE: Key = in_gguf("rope.freq_base_swa");
 pub(super) const ROPE_FACTOR: Key = in_gguf("rope.scaling.factor");
 pub(super) const ROPE_CONTEXT: Key = in_gguf("rope.scaling.original_context_length");
 pub(super) const YARN_SCALE: Key = in_gguf("rope.scaling.attn_factor");

@@ -4,12 +4,21 @@
 
 mod biases;
 mod checkpoint;
+mod cohere2;
 pub mod convert;
 mod defaults;
 mod ernie4_5;
 mod error;
+mod exaone4;
 mod experts;
 mod family;
+mod gemma;
+mod gemma2;
+mod gemma3_text;
+mod gemma4_text;
+mod glm4;
+mod glm4_moe;
+mod gpt_oss;
 mod granite;
 mod hunyuan_v1_dense;
 mod keys;
@@ -17,6 +26,7 @@ mod llama;
 mod mistral;
 mod mixtral;
 mod model;
+mod olmo2;
 mod phi3;
 mod qwen2;
 mod qwen2_moe;
@@ -26,6 +36,7 @@ mod rope;
 mod settings;
 mod sizes;
 mod smollm3;
+mod starcoder2;
 mod tensors;
 mod transform;
 mod weights;
@@ -42,19 +53,29 @@ pub use weights::{Cast, Weights};
 #[must_use]
 pub fn families() -> &'static [Family] {
     const FAMILIES: &[Family] = &[
+        cohere2::FAMILY,
         ernie4_5::FAMILY,
+        exaone4::FAMILY,
+        gemma2::FAMILY,
+        gemma3_text::FAMILY,
+        gemma4_text::FAMILY,
+        glm4::FAMILY,
+        glm4_moe::FAMILY,
+        gpt_oss::FAMILY,
         granite::FAMILY,
         hunyuan_v1_dense::FAMILY,
         llama::FAMILY,
         // Before Mistral, which may have the same marks in GGUF and more.
         mixtral::FAMILY,
         mistral::FAMILY,
+        olmo2::FAMILY,
         phi3::FAMILY,
         qwen2::FAMILY,
         qwen2_moe::FAMILY,
         qwen3::FAMILY,
         qwen3_moe::FAMILY,
         smollm3::FAMILY,
+        starcoder2::FAMILY,
     ];
     FAMILIES
 }

@@ -39,7 +39,6 @@ pub(super) fn read(
 }
 
 /// Reads the rotation of layers of one type, such as `full_attention`, where Hugging Face files tell them apart.
-#[expect(dead_code, reason = "families with two rotations come next")]
 pub(super) fn read_of(
     settings: &mut Settings,
     layer_type: &str,
@@ -115,6 +114,39 @@ pub(super) fn layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>
         settings.record_flags(KEY, rotates.clone());
     }
     Ok(rotates)
+}
+
+/// Reads the rotation of layers with a window, in files that tell it from that of the others. Nothing scales it: positions
+/// within a window stay small.
+pub(super) fn read_local(
+    settings: &mut Settings,
+    head_dim: usize,
+    pairing: RopePairing,
+) -> Result<Rope, ModelError> {
+    let base = keys::LOCAL_ROPE_BASE;
+    if settings.is_gguf() {
+        return Ok(Rope::unscaled(
+            settings.number_or(base, 10_000.0)?,
+            head_dim,
+            pairing,
+        ));
+    }
+    let mut parameters = parameters(settings, Some("sliding_attention"))?;
+    match parameters.take("rope_type") {
+        None => {}
+        Some(kind) if kind == json!("default") => {}
+        Some(kind) => {
+            return Err(refused(
+                "rope_type",
+                &kind,
+                "only default in layers with a window",
+            ));
+        }
+    }
+    let theta = parameters.required("rope_theta")?;
+    parameters.refuse_rest("default")?;
+    let theta = settings.record_number(base, "rope_theta", &json!(theta))?;
+    Ok(Rope::unscaled(theta, head_dim, pairing))
 }
 
 /// Parameters of one rotation, taken one by one so that those that are left are known.

@@ -144,6 +144,112 @@ impl Settings {
         Ok(number)
     }
 
+    /// Takes `value` for a setting that `config.json` leaves out.
+    pub(super) fn suppose(&mut self, name: &str, value: Value) {
+        if self.origin == Origin::HuggingFace && !self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Takes `value` for a setting that a GGUF file leaves out.
+    pub(super) fn suppose_in_gguf(&mut self, name: &str, value: Value) {
+        if self.origin == Origin::Gguf && !self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value);
+        }
+    }
+
+    /// A choice by its names in GGUF and `config.json`, remembered for GGUF.
+    pub(super) fn recorded_flag(
+        &mut self,
+        (gguf, huggingface): (&'static str, &str),
+        default: bool,
+    ) -> Result<bool, ModelError> {
+        let name = if self.is_gguf() { gguf } else { huggingface };
+        let flag = match self.take(name) {
+            None | Some(Value::Null) => default,
+            Some(Value::Bool(flag)) => flag,
+            Some(other) => return Err(ModelError::setting(name, &other, "true or false")),
+        };
+        self.record_flag(gguf, flag);
+        Ok(flag)
+    }
+
+    /// A size of `config.json` that may be 0.
+    pub(super) fn count_or(&mut self, name: &str, default: usize) -> Result<usize, ModelError> {
+        match self.take_huggingface(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) if value == 0 => Ok(0),
+            Some(value) => size(name, &value),
+        }
+    }
+
+    /// Refuses GGUF files.
+    pub(super) fn refuse_gguf(&self, architecture: &str) -> Result<(), ModelError> {
+        match self.origin {
+            Origin::HuggingFace => Ok(()),
+            Origin::Gguf => Err(ModelError::setting(
+                "general.architecture",
+                &Value::from(architecture),
+                "only its Hugging Face folders",
+            )),
+        }
+    }
+
+    /// Whether files have this setting, and not as null.
+    pub(super) fn has(&self, key: Key) -> bool {
+        let value = self.values.get(self.name_of(key));
+        value.is_some_and(|value| !value.is_null())
+    }
+
+    /// Refuses files without this setting.
+    pub(super) fn require(&self, key: Key) -> Result<(), ModelError> {
+        if self.has(key) {
+            Ok(())
+        } else {
+            Err(self.missing(key))
+        }
+    }
+
+    /// Refuses a setting of `config.json` that is on.
+    pub(super) fn refuse_flag(&mut self, name: &str) -> Result<(), ModelError> {
+        match self.take_huggingface(name) {
+            None | Some(Value::Null | Value::Bool(false)) => Ok(()),
+            Some(other) => Err(ModelError::setting(name, &other, "only false")),
+        }
+    }
+
+    /// A positive number: `usual` when files do not say, none when they say null, or 0 in GGUF.
+    pub(super) fn number_unless_null(
+        &mut self,
+        key: Key,
+        usual: Option<f32>,
+    ) -> Result<Option<f32>, ModelError> {
+        let none = match self.origin {
+            Origin::HuggingFace => Value::Null,
+            Origin::Gguf => Value::from(0.0),
+        };
+        if self.take(self.name_of(key)) == Some(none) {
+            if usual.is_some() {
+                self.read.push((key.gguf, Setting::Number(0.0)));
+            }
+            return Ok(None);
+        }
+        match self.take_key(key) {
+            Some((name, value)) => self.record_number(key, &name, &value).map(Some),
+            None => Ok(usual),
+        }
+    }
+
+    /// `number`, remembered for GGUF unless readers of that take the same without being told.
+    #[expect(clippy::float_cmp, reason = "only the usual number itself need not be told")]
+    pub(super) fn record_unless(&mut self, key: Key, usual: f32, number: f64) -> Result<f32, ModelError> {
+        let number = self.record_number(key, key.gguf, &Value::from(number))?;
+        if number == usual {
+            self.read.pop();
+        }
+        Ok(number)
+    }
+
     /// A size that says nothing when it is absent or null.
     pub(super) fn optional_integer(&mut self, key: Key) -> Result<Option<usize>, ModelError> {
         self.take_key(key)

@@ -3,9 +3,12 @@
 use mains_contract::Activation;
 use serde_json::json;
 
+use super::ModelError;
+use super::keys::{self, Key};
 use super::settings::Settings;
-use super::{ModelError, keys};
-use crate::blocks::{Architecture, Attention, Decoder, DecoderLayer, GatedMlp, Mlp, RmsNorm};
+use crate::blocks::{
+    Architecture, Arrangement, Attention, Decoder, DecoderLayer, GatedMlp, Mlp, Norm, NormKind,
+};
 
 /// Sizes of a decoder whose layers are alike.
 #[derive(Debug, Clone, Copy)]
@@ -18,21 +21,29 @@ pub(super) struct Sizes {
     pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
     pub(super) value_dim: usize,
-    pub(super) norm: RmsNorm,
+    pub(super) norm: Norm,
 }
 
 impl Sizes {
     /// Reads them. A head is a share of the width when files do not say more; each query head has its own key head.
     pub(super) fn read(settings: &mut Settings) -> Result<Self, ModelError> {
+        Self::read_with(settings, keys::RMS_EPSILON, NormKind::Rms)
+    }
+
+    /// The same with norms of this kind.
+    pub(super) fn read_with(
+        settings: &mut Settings,
+        epsilon: Key,
+        kind: NormKind,
+    ) -> Result<Self, ModelError> {
         let layers = settings.layers()?;
         let context = settings.integer(keys::CONTEXT)?;
         let width = settings.integer(keys::WIDTH)?;
         let feed_forward = settings.integer(keys::FEED_FORWARD)?;
         let heads = settings.integer(keys::HEADS)?;
         let kv_heads = settings.integer_or(keys::KV_HEADS, heads)?;
-        let norm = RmsNorm {
-            epsilon: settings.number(keys::RMS_EPSILON)?,
-        };
+        let epsilon = settings.number(epsilon)?;
+        let norm = Norm { kind, epsilon };
         let head_dim = settings.integer_or(keys::HEAD_DIM, width / heads)?;
         Ok(Self {
             layers,
@@ -113,6 +124,10 @@ impl Sizes {
             embedding_scale: 1.0,
             branch_scale: 1.0,
             logit_scale: 1.0,
+            soft_cap: None,
+            arrangement: Arrangement::PRE,
+            per_layer: None,
+            layer_scale: false,
         })
     }
 }

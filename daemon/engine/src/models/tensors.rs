@@ -64,6 +64,83 @@ pub(super) const HEAD_NORMS: Names = &[
     ),
 ];
 
+/// Biases of the norms before both branches, and of the last one.
+pub(super) const PRE_NORM_BIASES: Names = &[
+    TensorName::new("blk.{}.attn_norm.bias", "model.layers.{}.input_layernorm.bias"),
+    TensorName::new(
+        "blk.{}.ffn_norm.bias",
+        "model.layers.{}.post_attention_layernorm.bias",
+    ),
+    TensorName::new("output_norm.bias", "model.norm.bias"),
+];
+
+/// Norms before both branches, where GGUF has the second by another name.
+pub(super) const NORMS_BEFORE_MOVED: Names = &[
+    TensorName::new(
+        "blk.{}.attn_norm.weight",
+        "model.layers.{}.input_layernorm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.post_attention_norm.weight",
+        "model.layers.{}.post_attention_layernorm.weight",
+    ),
+];
+
+/// Norms after both branches.
+pub(super) const NORMS_AFTER: Names = &[
+    TensorName::new(
+        "blk.{}.post_attention_norm.weight",
+        "model.layers.{}.post_attention_layernorm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.post_ffw_norm.weight",
+        "model.layers.{}.post_feedforward_layernorm.weight",
+    ),
+];
+
+/// Norms before both branches, where there are others after them.
+pub(super) const NORMS_BEFORE_OF_FOUR: Names = &[
+    TensorName::new(
+        "blk.{}.attn_norm.weight",
+        "model.layers.{}.input_layernorm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_norm.weight",
+        "model.layers.{}.pre_feedforward_layernorm.weight",
+    ),
+];
+
+/// The norms of Gemma, whose gains Hugging Face files keep without the 1 that is added; embedding and logits.
+pub(super) const GEMMA_NORMS: Names = &[
+    TensorName::new("token_embd.weight", "model.embed_tokens.weight"),
+    TensorName::new("output.weight", "lm_head.weight"),
+    plus_one("output_norm.weight", "model.norm.weight"),
+    plus_one(
+        "blk.{}.attn_norm.weight",
+        "model.layers.{}.input_layernorm.weight",
+    ),
+    plus_one(
+        "blk.{}.post_attention_norm.weight",
+        "model.layers.{}.post_attention_layernorm.weight",
+    ),
+    plus_one(
+        "blk.{}.ffn_norm.weight",
+        "model.layers.{}.pre_feedforward_layernorm.weight",
+    ),
+    plus_one(
+        "blk.{}.post_ffw_norm.weight",
+        "model.layers.{}.post_feedforward_layernorm.weight",
+    ),
+    plus_one(
+        "blk.{}.attn_q_norm.weight",
+        "model.layers.{}.self_attn.q_norm.weight",
+    ),
+    plus_one(
+        "blk.{}.attn_k_norm.weight",
+        "model.layers.{}.self_attn.k_norm.weight",
+    ),
+];
+
 /// A gated feed-forward part.
 pub(super) const GATED: Names = &[
     TensorName::new("blk.{}.ffn_gate.weight", "model.layers.{}.mlp.gate_proj.weight"),
@@ -88,6 +165,22 @@ pub(super) const EXPERTS: Names = &[
     TensorName::new(
         "blk.{}.ffn_down_exps.weight",
         "model.layers.{}.mlp.experts.{}.down_proj.weight",
+    ),
+];
+
+/// The expert that every token uses, where it is named as several.
+pub(super) const SHARED_EXPERTS: Names = &[
+    TensorName::new(
+        "blk.{}.ffn_gate_shexp.weight",
+        "model.layers.{}.mlp.shared_experts.gate_proj.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_up_shexp.weight",
+        "model.layers.{}.mlp.shared_experts.up_proj.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ffn_down_shexp.weight",
+        "model.layers.{}.mlp.shared_experts.down_proj.weight",
     ),
 ];
 
@@ -122,6 +215,10 @@ pub(super) const LLAMA: &[Names] = &[ENDS, NORMS_BEFORE, NEIGHBOURING_QUERY_KEY,
 
 /// The same without another order of rows in GGUF.
 pub(super) const QWEN: &[Names] = &[ENDS, NORMS_BEFORE, QUERY_KEY, VALUE_OUTPUT, GATED];
+
+const fn plus_one(gguf: &'static str, huggingface: &'static str) -> TensorName {
+    TensorName::new(gguf, huggingface).with(Transform::PlusOne)
+}
 
 const fn neighbours(gguf: &'static str, huggingface: &'static str) -> TensorName {
     TensorName::new(gguf, huggingface).with(Transform::NeighboursInGguf)

@@ -13,6 +13,16 @@ pub(super) enum Transform {
     /// GGUF keeps the rows of each head so that the numbers that rotate together are neighbours: row `2i + half` is
     /// what other files have as row `half * head_dim / 2 + i` (llama.cpp's converter, `LlamaModel.permute`).
     NeighboursInGguf,
+    /// Hugging Face files keep each matrix with a row an input.
+    Transposed,
+    /// The same, and the graph's rows are the columns 0, 2, 4 and so on.
+    EvenTransposed,
+    /// The same with the columns 1, 3, 5 and so on.
+    OddTransposed,
+    /// In Hugging Face files the graph's columns are 0, 2, 4 and so on.
+    Even,
+    /// The same with 1, 3, 5 and so on.
+    Odd,
 }
 
 /// A tensor's numbers on the way.
@@ -28,7 +38,12 @@ impl Transform {
     pub(super) const fn changes(self, is_gguf: bool) -> bool {
         match self {
             Self::AsIs => false,
-            Self::PlusOne => !is_gguf,
+            Self::PlusOne
+            | Self::Transposed
+            | Self::EvenTransposed
+            | Self::OddTransposed
+            | Self::Even
+            | Self::Odd => !is_gguf,
             Self::NeighboursInGguf => is_gguf,
         }
     }
@@ -41,21 +56,51 @@ impl Transform {
         }
     }
 
-    /// The graph's tensor, in the format that [`Transform::format`] tells. Heads are `head_dim` rows.
+    /// Whether it treats each matrix of a stack by itself, rather than each head.
+    pub(super) const fn is_of_matrices(self) -> bool {
+        self.columns().is_some()
+    }
+
+    /// First column that is taken and how far it is to the next, and whether columns become rows.
+    const fn columns(self) -> Option<(usize, usize, bool)> {
+        match self {
+            Self::Transposed => Some((0, 1, true)),
+            Self::EvenTransposed => Some((0, 2, true)),
+            Self::OddTransposed => Some((1, 2, true)),
+            Self::Even => Some((0, 2, false)),
+            Self::Odd => Some((1, 2, false)),
+            Self::AsIs | Self::PlusOne | Self::NeighboursInGguf => None,
+        }
+    }
+
+    /// The shape of the graph's tensor, when files have `stored` made of matrices of `unit` rows.
+    pub(super) const fn shape(self, is_gguf: bool, stored: Shape, unit: usize) -> Shape {
+        let format = self.format(is_gguf, stored.format);
+        let (rows, cols) = match self.columns() {
+            Some((_, step, true)) if !is_gguf => (stored.rows / unit * (stored.cols / step), unit),
+            Some((_, step, false)) if !is_gguf => (stored.rows, stored.cols / step),
+            _ => (stored.rows, stored.cols),
+        };
+        Shape { format, rows, cols }
+    }
+
+    /// The graph's tensor, in the format that [`Transform::format`] tells. Heads, or matrices of a stack,
+    /// are `unit` rows.
     pub(super) fn load(
         self,
         is_gguf: bool,
         shape: Shape,
-        head_dim: usize,
+        unit: usize,
         bytes: &[u8],
     ) -> Result<Vec<u8>, BlockError> {
+        if let Some(columns) = self.columns().filter(|_| !is_gguf) {
+            return picked(shape, unit, bytes, columns);
+        }
         match self {
             Self::PlusOne if !is_gguf => plus_one(shape, bytes),
             Self::NeighboursInGguf if is_gguf => {
-                let half = head_dim / 2;
-                Ok(permuted(shape, head_dim, bytes, |row| {
-                    2 * (row % half) + row / half
-                }))
+                let half = unit / 2;
+                Ok(permuted(shape, unit, bytes, |row| 2 * (row % half) + row / half))
             }
             _ => Ok(bytes.to_vec()),
         }
@@ -64,11 +109,11 @@ impl Transform {
     /// GGUF's tensor, from the graph's.
     pub(super) fn export(self, shape: Shape, head_dim: usize, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::AsIs | Self::PlusOne => bytes,
             Self::NeighboursInGguf => {
                 let half = head_dim / 2;
                 permuted(shape, head_dim, &bytes, |row| row % 2 * half + row / 2)
             }
+            _ => bytes,
         }
     }
 }
@@ -80,6 +125,34 @@ fn plus_one(shape: Shape, bytes: &[u8]) -> Result<Vec<u8>, BlockError> {
         .iter()
         .flat_map(|number| (number + 1.0).to_le_bytes())
         .collect())
+}
+
+/// Some columns of matrices of `unit` rows, as columns or as rows.
+fn picked(
+    shape: Shape,
+    unit: usize,
+    bytes: &[u8],
+    (first, step, transposed): (usize, usize, bool),
+) -> Result<Vec<u8>, BlockError> {
+    let format = shape.format;
+    let number = format
+        .row_bytes(1)
+        .ok_or(BlockError::PartialBlock { format, numbers: 1 })?;
+    let at = |row: usize, col: usize| {
+        let start = (row * shape.cols + col) * number;
+        &bytes[start..start + number]
+    };
+    let mut out = Vec::with_capacity(bytes.len() / step);
+    for start in (0..shape.rows).step_by(unit) {
+        let columns = || (first..shape.cols).step_by(step);
+        let rows = || start..start + unit;
+        if transposed {
+            columns().for_each(|col| rows().for_each(|row| out.extend_from_slice(at(row, col))));
+        } else {
+            rows().for_each(|row| columns().for_each(|col| out.extend_from_slice(at(row, col))));
+        }
+    }
+    Ok(out)
 }
 
 /// The rows of each head in another order: row `i` of the result is row `source(i)`. A vector has one number a row.

@@ -148,9 +148,19 @@ impl Weights {
         }
         let stored = Shape {
             format: first.format,
-            ..entry.shape
+            rows: entry.shape.rows,
+            cols: first.cols,
         };
-        let loaded = entry.transform.load(is_gguf, stored, self.head_dim, &bytes);
+        let loaded = match entry.transform.is_of_matrices() {
+            false => entry.transform.load(is_gguf, stored, self.head_dim, &bytes),
+            true => {
+                let unit = self.checkpoint.matrix_rows(&entry.stored_names[0]);
+                let unit = unit.map_err(|error| failed(name, error.to_string()))?;
+                let rows = first.rows;
+                let stored = Shape { rows, ..stored };
+                entry.transform.load(is_gguf, stored, unit, &bytes)
+            }
+        };
         loaded
             .map(Cow::Owned)
             .map_err(|error| failed(name, error.to_string()))
@@ -200,15 +210,18 @@ type NamedParts = BTreeMap<String, (Transform, BTreeMap<usize, String>)>;
 fn named_parts(checkpoint: &Checkpoint, family: &Family) -> Result<NamedParts, ModelError> {
     let mut named = NamedParts::new();
     for stored_name in checkpoint.tensor_names() {
-        let part = checkpoint.part(family, &stored_name).ok_or_else(|| {
+        let parts = checkpoint.parts(family, &stored_name);
+        if parts.is_empty() {
             let reason = format!("the family {} has no such tensor", family.name);
-            refuse(&stored_name, reason)
-        })?;
-        let (_, parts) = named
-            .entry(part.gguf)
-            .or_insert_with(|| (part.transform, BTreeMap::new()));
-        if let Some(other) = parts.insert(part.expert.unwrap_or(0), stored_name.clone()) {
-            return Err(refuse(&stored_name, format!("it is the same as {other}")));
+            return Err(refuse(&stored_name, reason));
+        }
+        for part in parts {
+            let (_, parts) = named
+                .entry(part.gguf)
+                .or_insert_with(|| (part.transform, BTreeMap::new()));
+            if let Some(other) = parts.insert(part.expert.unwrap_or(0), stored_name.clone()) {
+                return Err(refuse(&stored_name, format!("it is the same as {other}")));
+            }
         }
     }
     Ok(named)
@@ -221,7 +234,7 @@ fn whole_shape(
     parts: &BTreeMap<usize, String>,
 ) -> Result<Shape, ModelError> {
     let mut whole: Option<Shape> = None;
-    let mut format = BlockFormat::F32;
+    let mut unit = 1;
     for ((expert, stored_name), expected) in parts.iter().zip(0..) {
         if *expert != expected {
             return Err(refuse(
@@ -239,10 +252,10 @@ fn whole_shape(
             return Err(refuse(stored_name, "it is not like the other experts'"));
         }
         first.rows += stored.rows;
-        format = transform.format(checkpoint.is_gguf(), stored.format);
+        unit = checkpoint.matrix_rows(stored_name)?;
     }
     let whole = whole.expect("a tensor that was named has a part");
-    Ok(Shape { format, ..whole })
+    Ok(transform.shape(checkpoint.is_gguf(), whole, unit))
 }
 
 fn failed(name: &str, reason: String) -> DriverError {

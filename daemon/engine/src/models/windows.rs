@@ -37,6 +37,30 @@ pub(super) fn by_layer(
     Ok(slides.iter().map(|slides| window.filter(|_| *slides)).collect())
 }
 
+/// The window of each layer when every so many'th layer has none: `usual`, when files do not say how many.
+pub(super) fn by_period(
+    settings: &mut Settings,
+    layers: usize,
+    usual: usize,
+) -> Result<Vec<Option<usize>>, ModelError> {
+    let listed = settings.peek("layer_types").is_some_and(|types| !types.is_null());
+    let mut period = Some(usual);
+    for name in ["_sliding_window_pattern", "sliding_window_pattern"] {
+        match settings.take_huggingface(name) {
+            None => {}
+            Some(Value::Null) => period = None,
+            Some(value) => match value.as_u64().and_then(|value| usize::try_from(value).ok()) {
+                Some(value) => period = Some(value).filter(|value| *value > 0),
+                None if listed => {}
+                None => return Err(ModelError::setting(name, &value, "a whole number of layers")),
+            },
+        }
+    }
+    by_layer(settings, layers, |layer| {
+        period.is_some_and(|period| !(layer + 1).is_multiple_of(period))
+    })
+}
+
 /// The same where `use_sliding_window` switches all windows on.
 pub(super) fn switched(
     settings: &mut Settings,

@@ -9,6 +9,7 @@ use mains_formats::{Tensor, TensorSpec};
 
 use super::ConvertError;
 use crate::models::checkpoint::ROPE_FACTORS;
+use crate::models::family::Part;
 use crate::models::{Checkpoint, Model, Weights};
 
 /// Numbers that are converted at once: enough to make calls cheap, and 4 MiB of float32.
@@ -39,48 +40,65 @@ pub(super) fn plan(
     let from_folder = matches!(checkpoint, Checkpoint::HuggingFace(_));
     let mut experts = BTreeSet::new();
     for tensor in stored_tensors(checkpoint) {
-        let part = checkpoint.part(model.family, tensor.name);
-        let part = part.filter(|part| model.weights.facts(&part.gguf).is_some());
-        let Some(part) = part else {
-            if tensor.name != ROPE_FACTORS {
-                notes.push(format!(
-                    "{} is left out: the settings have no use for it",
-                    tensor.name
-                ));
-            }
-            continue;
-        };
-        if part.expert.is_some() && !experts.insert(part.gguf.clone()) {
-            continue;
-        }
-        let mut dims = tensor.dims.to_vec();
-        if part.expert.is_some() {
-            let facts = model.weights.facts(&part.gguf);
-            let rows = facts.map_or(tensor.rows, |facts| {
-                usize::try_from(facts.rows).unwrap_or(tensor.rows)
-            });
-            dims.insert(0, rows / tensor.rows.max(1));
-        }
-        let format = format(from_folder, &tensor, wanted);
-        if let Some(wanted) = wanted.filter(|wanted| is_matrix(&tensor) && *wanted != format) {
+        let parts = checkpoint.parts(model.family, tensor.name);
+        let is_used = |part: &Part| model.weights.facts(&part.gguf).is_some();
+        if !parts.iter().any(is_used) && tensor.name != ROPE_FACTORS {
             notes.push(format!(
-                "{} becomes {format}: its rows of {} are no whole number of {wanted} blocks of {}",
-                part.gguf,
-                tensor.cols,
-                wanted.block_len()
+                "{} is left out: the settings have no use for it",
+                tensor.name
             ));
         }
-        planned.push(Planned {
-            shape: (tensor.cols, part.transform.format(!from_folder, tensor.format)),
-            numbers: None,
-            spec: TensorSpec {
-                name: part.gguf,
-                format,
-                dims,
-            },
-        });
+        for part in parts.into_iter().filter(is_used) {
+            if part.expert.is_none() || experts.insert(part.gguf.clone()) {
+                planned.push(plan_part(model, &tensor, part, (from_folder, wanted), notes));
+            }
+        }
     }
     planned
+}
+
+/// A tensor of the new file that is made of `tensor`, with the others of its experts if it has one.
+fn plan_part(
+    model: &Model,
+    tensor: &Tensor<'_>,
+    part: Part,
+    (from_folder, wanted): (bool, Option<BlockFormat>),
+    notes: &mut Vec<String>,
+) -> Planned {
+    let size = |facts: u64, stored: usize| usize::try_from(facts).unwrap_or(stored);
+    let facts = model.weights.facts(&part.gguf);
+    let (rows, cols) = facts.map_or((tensor.rows, tensor.cols), |facts| {
+        (size(facts.rows, tensor.rows), size(facts.cols, tensor.cols))
+    });
+    let mut dims = tensor.dims.to_vec();
+    if part.expert.is_some() {
+        dims.insert(0, rows / tensor.rows.max(1));
+    }
+    if part.transform.is_of_matrices() && from_folder {
+        dims = match *tensor.dims {
+            [matrices, _, _] => vec![matrices, rows / matrices.max(1), cols],
+            _ => vec![rows, cols],
+        };
+    }
+    let tensor = Tensor { cols, ..*tensor };
+    let format = format(from_folder, &tensor, wanted);
+    if let Some(wanted) = wanted.filter(|wanted| is_matrix(&tensor) && *wanted != format) {
+        notes.push(format!(
+            "{} becomes {format}: its rows of {} are no whole number of {wanted} blocks of {}",
+            part.gguf,
+            tensor.cols,
+            wanted.block_len()
+        ));
+    }
+    Planned {
+        shape: (tensor.cols, part.transform.format(!from_folder, tensor.format)),
+        numbers: None,
+        spec: TensorSpec {
+            name: part.gguf,
+            format,
+            dims,
+        },
+    }
 }
 
 /// The tensor of what the frequencies of the rotation are divided by.

@@ -1,0 +1,41 @@
+//! Gemma 2 (arXiv 2408.00118; configuration as in `transformers`, `Gemma2Config`).
+
+use mains_contract::RopePairing;
+
+use super::family::Family;
+use super::keys::key;
+use super::settings::Settings;
+use super::sizes::Sizes;
+use super::{ModelError, gemma, rope, tensors, windows};
+use crate::blocks::{Architecture, Attention};
+
+/// The declaration.
+pub(super) const FAMILY: Family = Family {
+    name: "gemma2",
+    gguf: "gemma2",
+    gguf_marker: None,
+    display_name: "Gemma 2",
+    ignored: &["cache_implementation"],
+    tensors: &[
+        tensors::GEMMA_NORMS,
+        tensors::QUERY_KEY,
+        tensors::VALUE_OUTPUT,
+        tensors::GATED,
+    ],
+    declare,
+};
+
+fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    gemma::suppose(settings);
+    let sizes = Sizes::read(settings)?;
+    let cap = key("attn_logit_softcapping", "attn_logit_softcapping");
+    let attention = Attention {
+        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
+        soft_cap: settings.number_unless_null(cap, Some(50.0))?,
+        ..gemma::attention(settings, &sizes, 46)?
+    };
+    let mlp = gemma::mlp(settings, &sizes)?;
+    let windows = windows::by_layer(settings, sizes.layers, |layer| layer % 2 == 0)?;
+    let layers = sizes.layers(&attention, mlp, windows::set(&windows));
+    Ok(gemma::decoder(settings, &sizes, Some(30.0), layers)?.into())
+}
