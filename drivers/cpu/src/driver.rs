@@ -135,10 +135,12 @@ fn refuse_weight(
     used: WeightUse,
     formats: &[BlockFormat],
 ) -> Option<String> {
-    if used == WeightUse::Vector {
-        return None;
-    }
     let declared = graph.weight(weight);
+    let convolves = |op: &Op| matches!(op, Op::ShortConvolution { .. });
+    if used == WeightUse::Vector {
+        let differs = uses(graph, weight).any(|(op, _)| convolves(op) != convolves(&node.op));
+        return differs.then(|| format!("{} as a convolution and as something else", declared.name));
+    }
     let format = *formats.get(weight.0 as usize)?;
     if declared.cols == 0 || format.row_bytes(declared.cols).is_none() {
         return Some(format!(

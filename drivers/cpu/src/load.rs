@@ -79,6 +79,9 @@ impl Weights {
                 pack(entry, &data, pool, to);
             } else {
                 fill(declared, entry, &data, to)?;
+                if entry.kept.transposed {
+                    transpose(bytemuck::cast_slice_mut(to), entry.cols);
+                }
             }
         }
         Ok(Self { arena, entries })
@@ -100,7 +103,7 @@ impl Weights {
         }
     }
 
-    /// The numbers of a gain or a bias, row by row.
+    /// The numbers of a gain or a bias, row by row, or column by column when it is kept transposed.
     pub(crate) fn vector(&self, id: WeightId) -> &[f32] {
         let entry = &self.entries[id.0 as usize];
         debug_assert!(entry.kept.format == BlockFormat::F32 && entry.start.is_multiple_of(LINE_BYTES));
@@ -192,9 +195,30 @@ fn fill(
         .map_err(|error| refused(declared, error.to_string()))
 }
 
+/// Exchanges the rows of `cols` numbers with their columns.
+fn transpose(numbers: &mut [f32], cols: usize) {
+    let rows = numbers.len() / cols.max(1);
+    let before = numbers.to_vec();
+    for (at, number) in before.into_iter().enumerate() {
+        numbers[at % cols * rows + at / cols] = number;
+    }
+}
+
 fn refused(declared: &WeightDecl, reason: String) -> DriverError {
     DriverError::Weight {
         name: declared.name.clone(),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transpose;
+
+    #[test]
+    fn columns_become_rows() {
+        let mut numbers = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        transpose(&mut numbers, 3);
+        assert_eq!(numbers, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Kept {
     pub(crate) packed: bool,
     /// Equal parts, one below the other, each of which is multiplied by itself.
     pub(crate) parts: usize,
+    /// With rows and columns exchanged, so that the numbers of neighbouring channels lie side by side.
+    pub(crate) transposed: bool,
 }
 
 /// A table of angles: inverse frequencies and the factor on cosines and sines.
@@ -191,6 +193,7 @@ fn kept_weights(graph: &Graph, formats: &[BlockFormat]) -> Vec<Kept> {
         format: BlockFormat::F32,
         packed: false,
         parts: 1,
+        transposed: false,
     };
     let mut kept = vec![vector; graph.weights().len()];
     for node in graph.nodes() {
@@ -199,13 +202,14 @@ fn kept_weights(graph: &Graph, formats: &[BlockFormat]) -> Vec<Kept> {
             let format = formats.get(index).copied().unwrap_or(BlockFormat::F32);
             let kept = &mut kept[index];
             match used {
-                WeightUse::Vector => {}
+                WeightUse::Vector => kept.transposed |= matches!(node.op, Op::ShortConvolution { .. }),
                 WeightUse::Table => kept.format = format,
                 WeightUse::Matrix => {
                     *kept = Kept {
                         format,
                         packed: is_packed(format),
                         parts: parts_of(&node.op),
+                        transposed: false,
                     };
                 }
             }

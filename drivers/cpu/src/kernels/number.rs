@@ -131,6 +131,16 @@ pub(crate) fn zip_chunks<S: Simd>(a: &[f32], b: &[f32], out: &mut [f32], map: im
     }
 }
 
+/// Adds the products of two inputs to what `sums` holds.
+#[inline(always)]
+pub(crate) fn add_products<S: Simd>(a: &[f32], b: &[f32], sums: &mut [f32]) {
+    let inputs = a.chunks(LANES).zip(b.chunks(LANES));
+    for ((a, b), sums) in inputs.zip(sums.chunks_mut(LANES)) {
+        let products = load_some::<S>(a).fma(load_some(b), load_some(sums));
+        store_some(products, sums);
+    }
+}
+
 /// Up to 16 numbers, most often all.
 #[inline(always)]
 fn load_some<S: Simd>(numbers: &[f32]) -> S {

@@ -150,7 +150,7 @@ impl Convolution<'_> {
             let out = unsafe { self.out.part(start + channels.start..start + channels.end) };
             self.isa.run(Convolve {
                 row: |j: usize| source(at + j),
-                weights: &self.weights[channels.start * self.kernel..channels.end * self.kernel],
+                weights: |j: usize| &self.weights[j * width..][channels.clone()],
                 kernel: self.kernel,
                 activation: self.activation,
                 sums: &mut *sums,
