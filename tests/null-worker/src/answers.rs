@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Inventory, Memory, StepLimits,
-};
+use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Inventory, Memory, StepLimits};
 use mains_types::{Digest, ModelFacts, Plan, SamplingDefaults, TensorFacts};
 use mains_wire::frames::FromWorker;
 

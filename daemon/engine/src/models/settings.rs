@@ -320,32 +320,6 @@ impl Settings {
         }
     }
 
-    /// Refuses any value of the GGUF hyperparameter `name` but `only`. Absent is as good as `only`.
-    pub(super) fn expect_in_gguf(&mut self, name: &str, only: &Value) -> Result<(), ModelError> {
-        if self.origin != Origin::Gguf {
-            return Ok(());
-        }
-        match self.take(name) {
-            Some(value) if value != *only => Err(ModelError::setting(name, &value, format!("only {only}"))),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses a list called `name` with any entry but `only`.
-    pub(super) fn expect_each(&mut self, name: &str, only: &Value) -> Result<(), ModelError> {
-        let Some(value) = self.take_huggingface(name) else {
-            return Ok(());
-        };
-        let all = value
-            .as_array()
-            .is_some_and(|entries| entries.iter().all(|entry| entry == only));
-        if all || value.is_null() {
-            Ok(())
-        } else {
-            Err(ModelError::setting(name, &value, format!("only {only}")))
-        }
-    }
-
     /// Refuses the first setting that nothing has read, unless it is known to change nothing.
     pub(super) fn refuse_unread(&self, ignored: &[&str]) -> Result<(), ModelError> {
         let known = match self.origin {

@@ -395,7 +395,12 @@ fn device() -> impl Strategy<Value = Device> {
     let readings = (numbers, of(link), of(ecc), of(vec(text(), 0..3)));
     let parts = (kind, of(memory), of(runtime), health, of(text()));
     (names, parts, lists, readings).prop_map(
-        |((id, vendor, name, pci, uuid, parent), (kind, memory, runtime, health, because), lists, readings)| {
+        |(
+            (id, vendor, name, pci, uuid, parent),
+            (kind, memory, runtime, health, because),
+            lists,
+            readings,
+        )| {
             let [sources, usable_by, features] = lists;
             let (numbers, link, ecc, throttle) = readings;
             let [temperature_c, power_w, power_limit_w, energy_j, utilization] = numbers;
