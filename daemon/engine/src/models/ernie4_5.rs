@@ -1,23 +1,12 @@
 //! Ernie 4.5, dense (`Ernie4_5Config` of `transformers`): Llama with neighbouring numbers that rotate together.
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, rope, tensors};
-use crate::blocks::{Architecture, Attention, GatedMlp};
+use super::declaring::{
+    Activation, Architecture, Attention, Family, GatedMlp, ModelError, RopePairing, Settings, Sizes,
+};
+use super::tensors;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "ernie4_5",
-    display_name: "Ernie 4.5",
-    gguf: "ernie4_5",
-    gguf_marker: None,
-    ignored: &[],
-    tensors: tensors::QWEN,
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("ernie4_5", "Ernie 4.5", tensors::QWEN, declare);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -25,8 +14,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let attention = Attention {
         biases,
         output_bias: biases,
-        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Neighbours)?),
-        ..sizes.attention()
+        ..sizes.rotating(settings, RopePairing::Neighbours)?
     };
     let mlp = GatedMlp {
         biases,

@@ -1,31 +1,20 @@
 //! Granite 3, dense (`GraniteConfig` of `transformers`): Llama with four factors.
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
+use super::declaring::{
+    Activation, Architecture, Attention, Decoder, Family, ModelError, RopePairing, Settings, Sizes,
+};
 use super::keys::key;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, biases, rope, tensors};
-use crate::blocks::{Architecture, Attention, Decoder};
+use super::{biases, tensors};
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "granite",
-    display_name: "Granite",
-    gguf: "granite",
-    gguf_marker: None,
-    ignored: &[],
-    tensors: tensors::LLAMA,
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("granite", "Granite", tensors::LLAMA, declare);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
+    let rotating = sizes.rotating(settings, RopePairing::Halves)?;
     let attention = Attention {
-        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
         scale: settings.number(key("attention.scale", "attention_multiplier"))?,
-        ..biases::of_attention(settings, sizes.attention())?
+        ..biases::of_attention(settings, rotating)?
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let mlp = biases::of_gated(settings, mlp)?;

@@ -6,6 +6,7 @@ mod biases;
 mod checkpoint;
 mod cohere2;
 pub mod convert;
+mod declaring;
 mod defaults;
 mod ernie4_5;
 mod error;

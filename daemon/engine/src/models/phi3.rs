@@ -1,36 +1,33 @@
 //! Phi-3 and Phi-4 without a scaled rotation (arXiv 2404.14219; `Phi3Config` of `transformers`).
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::{Family, TensorName};
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, rope, tensors, windows};
-use crate::blocks::{Architecture, Attention, GatedMlp};
+use super::declaring::{
+    Activation, Architecture, Attention, Family, GatedMlp, ModelError, RopePairing, Settings, Sizes,
+    TensorName,
+};
+use super::{rope, tensors, windows};
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "phi3",
-    display_name: "Phi-3",
-    gguf: "phi3",
-    gguf_marker: None,
+pub(super) const FAMILY: Family = Family::new("phi3", "Phi-3", TENSORS, declare)
     // Dropout is for training.
-    ignored: &["embd_pdrop", "resid_pdrop"],
-    tensors: &[
-        tensors::ENDS,
-        tensors::NORMS_BEFORE,
-        tensors::VALUE_OUTPUT,
-        tensors::FUSED_GATED,
-        &[TensorName::new(
-            "blk.{}.attn_qkv.weight",
-            "model.layers.{}.self_attn.qkv_proj.weight",
-        )],
-    ],
-    declare,
-};
+    .ignoring(&["embd_pdrop", "resid_pdrop"]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::ENDS,
+    tensors::NORMS_BEFORE,
+    tensors::VALUE_OUTPUT,
+    tensors::FUSED_GATED,
+    &[TensorName::new(
+        "blk.{}.attn_qkv.weight",
+        "model.layers.{}.self_attn.qkv_proj.weight",
+    )],
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
+    let mlp = GatedMlp {
+        fused: true,
+        ..sizes.gated(settings, Activation::Silu)?
+    };
     let attention = Attention {
         fused: true,
         rope: Some(rope::read_unscaled(
@@ -40,10 +37,6 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         )?),
         window: windows::of_all_layers(settings)?,
         ..sizes.attention()
-    };
-    let mlp = GatedMlp {
-        fused: true,
-        ..sizes.gated(settings, Activation::Silu)?
     };
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
 }

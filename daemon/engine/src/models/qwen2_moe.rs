@@ -1,38 +1,29 @@
 //! Qwen2 with experts and one that all tokens use (arXiv 2407.10671; `Qwen2MoeConfig` of `transformers`).
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, experts, keys, rope, tensors, windows};
-use crate::blocks::{Architecture, Attention, Experts, SharedExpert};
+use super::declaring::{
+    Activation, Architecture, Attention, Experts, Family, ModelError, RopePairing, Settings, SharedExpert,
+    Sizes, TensorName,
+};
+use super::{experts, keys, tensors, windows};
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "qwen2_moe",
-    display_name: "Qwen2 MoE",
-    gguf: "qwen2moe",
-    gguf_marker: None,
-    ignored: &[],
-    tensors: &[
-        tensors::ENDS,
-        tensors::NORMS_BEFORE,
-        tensors::QUERY_KEY,
-        tensors::VALUE_OUTPUT,
-        tensors::GATED,
-        tensors::EXPERTS,
-        tensors::SHARED_EXPERT,
-    ],
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("qwen2_moe", "Qwen2 MoE", TENSORS, declare).in_gguf("qwen2moe");
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::EXPERTS,
+    tensors::SHARED_EXPERT,
+    tensors::ENDS,
+    tensors::NORMS_BEFORE,
+    tensors::QUERY_KEY,
+    tensors::VALUE_OUTPUT,
+    tensors::GATED,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let attention = Attention {
         biases: settings.has_part("qkv_bias", true, "blk.{}.attn_q.bias")?,
-        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
-        ..sizes.attention()
+        ..sizes.rotating(settings, RopePairing::Halves)?
     };
     let dense = sizes.gated(settings, Activation::Silu)?;
     let shared = SharedExpert {

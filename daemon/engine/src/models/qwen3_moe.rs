@@ -1,40 +1,33 @@
 //! Qwen3 with experts (arXiv 2505.09388; `Qwen3MoeConfig` of `transformers`).
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, biases, experts, rope, tensors, windows};
-use crate::blocks::{Architecture, Attention, HeadNorm};
+use super::declaring::{
+    Activation, Architecture, Attention, Family, HeadNorm, ModelError, RopePairing, Settings, Sizes,
+    TensorName,
+};
+use super::{biases, experts, tensors, windows};
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "qwen3_moe",
-    display_name: "Qwen3 MoE",
-    gguf: "qwen3moe",
-    gguf_marker: None,
+pub(super) const FAMILY: Family = Family::new("qwen3_moe", "Qwen3 MoE", TENSORS, declare).in_gguf("qwen3moe")
     // Of Qwen3's windows, which are for all layers here.
-    ignored: &["max_window_layers"],
-    tensors: &[
-        tensors::ENDS,
-        tensors::NORMS_BEFORE,
-        tensors::QUERY_KEY,
-        tensors::VALUE_OUTPUT,
-        tensors::HEAD_NORMS,
-        tensors::GATED,
-        tensors::EXPERTS,
-    ],
-    declare,
-};
+    .ignoring(&["max_window_layers"]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::ENDS,
+    tensors::NORMS_BEFORE,
+    tensors::QUERY_KEY,
+    tensors::VALUE_OUTPUT,
+    tensors::EXPERTS,
+    tensors::HEAD_NORMS,
+    tensors::GATED,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
+    let rotating = sizes.rotating(settings, RopePairing::Halves)?;
     let attention = Attention {
         head_norm: Some(HeadNorm::of_heads(sizes.norm)),
-        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
         window: windows::of_all_layers(settings)?,
-        ..biases::of_attention(settings, sizes.attention())?
+        ..biases::of_attention(settings, rotating)?
     };
     let dense = sizes.gated(settings, Activation::Silu)?;
     let experts = experts::read(settings, true)?;

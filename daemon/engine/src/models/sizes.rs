@@ -1,11 +1,11 @@
 //! Settings that most decoders share, and the declarations that follow from them.
 
-use mains_contract::Activation;
+use mains_contract::{Activation, RopePairing};
 use serde_json::json;
 
-use super::ModelError;
 use super::keys::{self, Key};
 use super::settings::Settings;
+use super::{ModelError, rope};
 use crate::blocks::{
     Architecture, Arrangement, Attention, Decoder, DecoderLayer, GatedMlp, Mlp, Norm, NormKind,
 };
@@ -64,6 +64,18 @@ impl Sizes {
             value_dim: self.value_dim,
             ..Attention::plain(self.heads, self.kv_heads, self.head_dim)
         }
+    }
+
+    /// The same with the rotation that the settings tell.
+    pub(super) fn rotating(
+        &self,
+        settings: &mut Settings,
+        pairing: RopePairing,
+    ) -> Result<Attention, ModelError> {
+        Ok(Attention {
+            rope: Some(rope::read(settings, self.head_dim, pairing)?),
+            ..self.attention()
+        })
     }
 
     /// The feed-forward part with this function of the gate. `config.json` must name it, or none.

@@ -1,31 +1,15 @@
 //! SmolLM3 (`SmolLM3Config` of `transformers`): Llama with some layers that know no positions (arXiv 2305.19466).
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, biases, rope, tensors, windows};
-use crate::blocks::{Architecture, Attention};
+use super::declaring::{Activation, Architecture, Family, ModelError, RopePairing, Settings, Sizes};
+use super::{biases, rope, tensors, windows};
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "smollm3",
-    display_name: "SmolLM3",
-    gguf: "smollm3",
-    gguf_marker: None,
-    ignored: &[],
-    tensors: tensors::LLAMA,
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("smollm3", "SmolLM3", tensors::LLAMA, declare);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
-    let rope = rope::read(settings, sizes.head_dim, RopePairing::Halves)?;
-    let attention = Attention {
-        rope: Some(rope),
-        ..biases::of_attention(settings, sizes.attention())?
-    };
+    let rotating = sizes.rotating(settings, RopePairing::Halves)?;
+    let attention = biases::of_attention(settings, rotating)?;
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let mlp = biases::of_gated(settings, mlp)?;
     let rotates = rope::layers(settings, sizes.layers)?;
