@@ -171,6 +171,22 @@ def watchdog():
     assert asked() == "17 + 25 = 42"
 
 
+def a_worker_that_lives_is_left_alone():
+    """Its unit's watchdog is fed: by work, and by the daemon's pings while there is none."""
+    folder = "/run/systemd/system/mains-worker-run@.service.d"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/watchdog.conf", "w") as file:
+        file.write("[Service]\nWatchdogSec=8\n")
+    run("systemctl", "daemon-reload")
+    run("mains", "unload", "pilot")
+    assert asked() == "17 + 25 = 42"
+    before = client.ask(ADMIN, "GET", "/v1/status")[1]["models"][0]["worker_pid"]
+    threading.Event().wait(10)
+    assert client.ask(ADMIN, "GET", "/v1/status")[1]["models"][0].get("worker_pid") == before
+    os.remove(f"{folder}/watchdog.conf")
+    run("systemctl", "daemon-reload")
+
+
 def a_crash_restarts():
     before = restarts()
     # Not SIGSEGV: the runtime takes the first one for a fault of its own and waits for it to come again.
@@ -247,7 +263,8 @@ def units_are_in_order():
 
 CHECKS = [install, units_are_in_order, configure, socket_activation, an_answer_through_template_units,
           the_clients_unit_is_recorded, nobody_is_refused, administration_is_for_administrators,
-          a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog, a_crash_restarts, a_stop_drains,
+          a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog,
+          a_worker_that_lives_is_left_alone, a_crash_restarts, a_stop_drains,
           ("walls", "probe"), ("walls", "inspect"), ("walls", "run"), upgrade, remove, purge]
 
 

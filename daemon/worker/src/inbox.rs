@@ -10,6 +10,8 @@ use std::sync::mpsc;
 use anyhow::{Result, anyhow};
 use mains_wire::frames::{FromWorker, ToWorker};
 
+use crate::watchdog::Watchdog;
+
 /// A message to the working thread.
 #[derive(Debug)]
 #[expect(
@@ -30,6 +32,7 @@ pub(crate) struct Inbox<P> {
     /// Mail that came while only pings were looked for.
     kept: RefCell<VecDeque<Message<P>>>,
     outbox: Outbox,
+    watchdog: Watchdog,
 }
 
 impl<P> Inbox<P> {
@@ -41,6 +44,7 @@ impl<P> Inbox<P> {
             sender,
             kept: RefCell::default(),
             outbox,
+            watchdog: Watchdog::of_unit(),
         }
     }
 
@@ -80,6 +84,7 @@ impl<P> Inbox<P> {
     /// # Errors
     /// When the connection is gone.
     pub(crate) fn beat(&self) -> Result<()> {
+        self.watchdog.feed();
         while let Ok(message) = self.receiver.try_recv() {
             if let Some(message) = self.answer(message)? {
                 self.kept.borrow_mut().push_back(message);
@@ -92,6 +97,7 @@ impl<P> Inbox<P> {
     fn answer(&self, message: Message<P>) -> Result<Option<Message<P>>> {
         match message {
             Message::Frame(ToWorker::Ping(nonce)) => {
+                self.watchdog.feed();
                 self.outbox.say(FromWorker::Pong(nonce))?;
                 Ok(None)
             }
@@ -119,6 +125,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use mains_wire::frames::{FromWorker, ToWorker};
+
 
     use super::{Inbox, Message, Outbox};
 

@@ -15,6 +15,7 @@ mod roles;
 mod serve;
 mod vocabulary;
 mod walls;
+mod watchdog;
 
 use std::io::Write;
 use std::process::ExitCode;
