@@ -126,7 +126,6 @@ impl Outbox {
 mod tests {
     use mains_wire::frames::{FromWorker, ToWorker};
 
-
     use super::{Inbox, Message, Outbox};
 
     #[test]
