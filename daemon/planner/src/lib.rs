@@ -8,6 +8,7 @@
 
 mod explain;
 mod fit;
+pub mod knapsack;
 mod place;
 mod variant;
 
