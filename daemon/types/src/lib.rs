@@ -7,6 +7,7 @@ mod identity;
 mod model;
 mod plan;
 mod sampling;
+mod sensitivity;
 mod usage;
 
 pub use generate::{
@@ -17,4 +18,5 @@ pub use identity::{Caller, Peer};
 pub use model::{Digest, ModelFacts, ModelSource, SamplingDefaults, TensorFacts};
 pub use plan::{Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Segment};
 pub use sampling::{LogitBias, Sampling};
+pub use sensitivity::{GroupSensitivity, Sensitivity};
 pub use usage::{Settlement, UsageTotals};
