@@ -17,6 +17,28 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
 }
 
+/// Names of the fixtures whose published outputs have the tensor `output`: `logits`, or `hidden` of encoders.
+///
+/// # Panics
+/// When the fixtures are not there.
+#[must_use]
+pub fn all(output: &str) -> Vec<String> {
+    let folders = std::fs::read_dir(fixtures().join("families")).expect("the fixtures are there");
+    let names = folders.map(|folder| folder.expect("the fixtures can be listed").file_name());
+    let names = names.map(|name| name.into_string().expect("families have plain names"));
+    let has_output = |name: &String| {
+        let path = fixtures()
+            .join("families")
+            .join(name)
+            .join("reference.safetensors");
+        let bytes = std::fs::read(path).unwrap_or_default();
+        SafeTensors::deserialize(&bytes).is_ok_and(|file| file.tensor(output).is_ok())
+    };
+    let mut found: Vec<String> = names.filter(has_output).collect();
+    found.sort();
+    found
+}
+
 /// What the reference implementation computed in float32.
 #[derive(Debug)]
 pub struct Reference {

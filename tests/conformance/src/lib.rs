@@ -5,3 +5,4 @@
 
 pub mod families;
 pub mod ops;
+pub mod segments;

@@ -2,39 +2,20 @@
 
 use std::path::PathBuf;
 
-use mains_conformance::families::{Reference, distance, engine, fixtures, greedy, open};
+use mains_conformance::families::{Reference, all, distance, engine, fixtures, greedy, open};
 use mains_contract::{BlockFormat, StepLimits};
 use mains_driver_cpu::{CpuDriver, CpuOptions};
 use mains_driver_reference::ReferenceDriver;
 use mains_engine::models::Cast;
 
-/// Every fixture, with what may lie between us and float32's own rounding, in standard deviations of the logits.
-const FIXTURES: &[(&str, f64)] = &[
-    ("cohere2", 1e-4),
-    ("ernie4_5", 1e-4),
-    ("exaone4", 1e-4),
-    ("gemma2", 1e-4),
-    ("gemma3_text", 1e-4),
-    // float32 itself is off by 1.3e-4 here.
-    ("gemma4_text", 5e-4),
-    ("glm4", 1e-4),
-    ("glm4_moe", 1e-4),
-    ("gpt_oss", 1e-4),
-    ("granite", 1e-4),
-    ("hunyuan_v1_dense", 1e-4),
-    ("llama", 1e-4),
-    ("llama_older", 1e-4),
-    ("mistral", 1e-4),
-    ("mixtral", 1e-4),
-    ("olmo2", 1e-4),
-    ("phi3", 1e-4),
-    ("qwen2", 1e-4),
-    ("qwen2_moe", 1e-4),
-    ("qwen3", 1e-4),
-    ("qwen3_moe", 1e-4),
-    ("smollm3", 1e-4),
-    ("starcoder2", 1e-4),
-];
+/// What may lie between us and what is published, in standard deviations of the logits.
+fn bound(family: &str) -> f64 {
+    match family {
+        // Here what is published in float32 lies itself 1.3e-4 and 1.7e-4 from the same in float64.
+        "gemma4_text" | "qwen3_5_text" => 5e-4,
+        _ => 1e-4,
+    }
+}
 
 /// A family with its bounds on the CPU driver, in standard deviations of the logits.
 struct Case {
@@ -67,13 +48,15 @@ fn forms(family: &str) -> Vec<PathBuf> {
 
 #[test]
 fn the_reference_driver_computes_what_is_published() {
-    for (family, bound) in FIXTURES {
-        let expected = Reference::of(family);
-        for form in forms(family) {
+    let families = all("logits");
+    assert!(!families.is_empty());
+    for family in families {
+        let expected = Reference::of(&family);
+        for form in forms(&family) {
             let model = open(&form, BlockFormat::F32, Cast::AsStored);
             let found = distance(&model, &ReferenceDriver::new(), &expected);
             println!("{}: {found:.1e}", form.display());
-            assert!(found < *bound, "{}: {found}", form.display());
+            assert!(found < bound(&family), "{}: {found}", form.display());
         }
     }
 }
@@ -103,11 +86,11 @@ fn greedy_answers_are_the_published_ones() {
         context: 256,
         blocks: 40,
         block_tokens: 16,
-        slots: 0,
+        slots: 3,
     };
-    for (family, _) in FIXTURES {
-        let expected = Reference::of(family);
-        for form in forms(family) {
+    for family in all("logits") {
+        let expected = Reference::of(&family);
+        for form in forms(&family) {
             let model = open(&form, BlockFormat::F32, Cast::AsStored);
             let mut engine = engine(&model, &ReferenceDriver::new(), limits);
             let lengths = expected.greedy.iter().map(Vec::len);

@@ -2,13 +2,15 @@
 
 use mains_contract::{BlockFormat, Graph, GraphError};
 
-use super::Decoder;
+use super::{Decoder, Encoder};
 
 /// A whole model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Architecture {
     /// Generates tokens.
     Decoder(Decoder),
+    /// Gives a row for each token of a text.
+    Encoder(Encoder),
 }
 
 /// Sizes of a whole model.
@@ -32,6 +34,7 @@ impl Architecture {
     pub fn graph(&self, kv_format: BlockFormat) -> Result<Graph, GraphError> {
         match self {
             Self::Decoder(decoder) => decoder.graph(kv_format),
+            Self::Encoder(encoder) => encoder.graph(kv_format),
         }
     }
 
@@ -45,6 +48,12 @@ impl Architecture {
                 vocabulary: decoder.vocabulary,
                 context: decoder.context,
             },
+            Self::Encoder(encoder) => Sizes {
+                layers: encoder.layers.len(),
+                width: encoder.width,
+                vocabulary: encoder.vocabulary,
+                context: encoder.context,
+            },
         }
     }
 
@@ -53,6 +62,7 @@ impl Architecture {
     pub fn tied(&self) -> bool {
         match self {
             Self::Decoder(decoder) => decoder.tied,
+            Self::Encoder(_) => false,
         }
     }
 }
@@ -60,5 +70,11 @@ impl Architecture {
 impl From<Decoder> for Architecture {
     fn from(decoder: Decoder) -> Self {
         Self::Decoder(decoder)
+    }
+}
+
+impl From<Encoder> for Architecture {
+    fn from(encoder: Encoder) -> Self {
+        Self::Encoder(encoder)
     }
 }

@@ -1,6 +1,6 @@
 //! Attention with grouped key and value heads (arXiv 2305.13245).
 
-use mains_contract::{BlockFormat, GraphBuilder, GraphError, Op, StateId, StateSpec, ValueId};
+use mains_contract::{Activation, BlockFormat, GraphBuilder, GraphError, Op, StateId, StateSpec, ValueId};
 
 use super::mlp::Linear;
 use super::{Norm, Rope};
@@ -36,6 +36,10 @@ pub struct Attention {
     pub soft_cap: Option<f32>,
     /// Whether each head has a learned score that takes part in the softmax and has no value.
     pub sinks: bool,
+    /// Whether later positions are hidden.
+    pub causal: bool,
+    /// Whether the projection of queries gives a gate too, after each head: its sigmoid multiplies what the head gives.
+    pub gated: bool,
     /// Where keys and values are from.
     pub key_values: KeyValues,
 }
@@ -93,6 +97,8 @@ impl Attention {
             window: None,
             soft_cap: None,
             sinks: false,
+            causal: true,
+            gated: false,
             key_values: KeyValues::Projected,
         }
     }
@@ -120,6 +126,7 @@ impl Attention {
         input: ValueId,
     ) -> Result<ValueId, GraphError> {
         let mut projected = self.project(graph, layer, model_width, input)?;
+        let gate = self.split_gate(graph, &mut projected[0])?;
         projected[0] = self.prepare(graph, &format!("{layer}.attn_q_norm"), projected[0])?;
         if let [_, key, value] = &mut projected[..] {
             *key = self.prepare(graph, &format!("{layer}.attn_k_norm"), *key)?;
@@ -143,10 +150,13 @@ impl Attention {
             window: self.window,
             soft_cap: self.soft_cap,
             sinks,
-            causal: true,
+            causal: self.causal,
             value_from_key: false,
         };
-        let mixed = graph.push(attention, &projected)?;
+        let mut mixed = graph.push(attention, &projected)?;
+        if let Some(gate) = gate {
+            mixed = graph.push(Op::Multiply, &[mixed, gate])?;
+        }
         let output = Linear {
             biases: self.output_bias,
         };
@@ -154,7 +164,27 @@ impl Attention {
         output.push(graph, &format!("{layer}.attn_output"), shape, mixed)
     }
 
-    /// Where keys and values are kept.
+    /// Leaves queries alone in `query`; gives the gate beside them.
+    fn split_gate(
+        &self,
+        graph: &mut GraphBuilder,
+        query: &mut ValueId,
+    ) -> Result<Option<ValueId>, GraphError> {
+        if !self.gated {
+            return Ok(None);
+        }
+        let part = |start: usize| Op::Slice {
+            group: 2 * self.head_dim,
+            start,
+            width: self.head_dim,
+        };
+        let gate = graph.push(part(self.head_dim), &[*query])?;
+        *query = graph.push(part(0), &[*query])?;
+        let activation = Activation::Sigmoid;
+        graph.push(Op::Activate { activation }, &[gate]).map(Some)
+    }
+
+    /// Where keys and values are kept. Without causality nothing is gone on from: one state serves all layers.
     fn state(
         &self,
         graph: &mut GraphBuilder,
@@ -162,12 +192,15 @@ impl Attention {
         kv_format: BlockFormat,
         states: &[StateId],
     ) -> Result<StateId, GraphError> {
+        if let Some(first) = states.first().filter(|_| !self.causal) {
+            return Ok(*first);
+        }
         let KeyValues::OfLayer(owner) = self.key_values else {
             return Ok(graph.state(StateSpec::PerToken {
                 key_width: self.kv_heads * self.head_dim,
                 value_width: self.kv_heads * self.value_dim,
                 format: kv_format,
-                window: self.window,
+                window: self.window.filter(|_| self.causal),
                 shared_with: None,
             }));
         };
@@ -186,7 +219,7 @@ impl Attention {
         input: ValueId,
     ) -> Result<Vec<ValueId>, GraphError> {
         let widths = [
-            self.heads * self.head_dim,
+            self.heads * self.head_dim * if self.gated { 2 } else { 1 },
             self.kv_heads * self.head_dim,
             self.kv_heads * self.value_dim,
         ];

@@ -2,7 +2,7 @@
 
 use mains_contract::{BlockFormat, Graph, GraphBuilder, GraphError, Op, OutputName, StateId, ValueId};
 
-use super::{Attention, Mlp, Norm, PerLayerInput};
+use super::{Attention, Mixer, Mlp, Norm, PerLayerInput};
 
 /// What a family declares. Everything that a graph needs follows from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Decoder {
 pub struct DecoderLayer {
     /// The first branch.
     pub attention: Attention,
+    /// What stands in the attention's place, if something does.
+    pub instead: Option<Mixer>,
     /// The second branch.
     pub mlp: Mlp,
 }
@@ -159,9 +161,13 @@ impl Decoder {
         };
         let order = self.arrangement;
         let entering = norm(graph, order.before_attention, stream)?;
-        let branch = layer
-            .attention
-            .push(graph, &name, self.width, kv_format, states, entering)?;
+        let branch = match &layer.instead {
+            Some(mixer) => mixer.push(graph, &name, self.width, kv_format, entering)?,
+            None => {
+                let attention = &layer.attention;
+                attention.push(graph, &name, self.width, kv_format, states, entering)?
+            }
+        };
         let stream = join(graph, order.after_attention, [stream, branch])?;
         let entering = if order.parallel {
             entering

@@ -152,13 +152,17 @@ impl Checkpoint {
     pub fn hints(&self, family: &Family) -> TensorHints {
         let names = self.tensor_names();
         let parts = names.iter().flat_map(|name| self.parts(family, name));
-        let embedding = names.iter().find(|name| {
-            let mut parts = self.parts(family, name).into_iter();
-            parts.any(|part| part.gguf == "token_embd.weight")
-        });
-        let rows = embedding.and_then(|name| self.tensor(name).ok());
+        let rows = |gguf: &str| {
+            let mut found = names.iter().filter(|name| {
+                let mut parts = self.parts(family, name).into_iter();
+                parts.any(|part| part.gguf == gguf)
+            });
+            let tensor = found.next().and_then(|name| self.tensor(name).ok());
+            tensor.map(|tensor| tensor.rows)
+        };
         TensorHints {
-            embedding_rows: rows.map_or(0, |tensor| tensor.rows),
+            embedding_rows: rows("token_embd.weight").unwrap_or(0),
+            token_types: rows("token_types.weight"),
             names: parts.map(|part| part.gguf).collect(),
             rope_factors: self.rope_factors(),
         }

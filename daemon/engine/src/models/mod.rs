@@ -2,12 +2,16 @@
 //!
 //! A new family is one file and one line in [`families`].
 
+mod bert;
 mod biases;
 mod checkpoint;
 mod cohere2;
 pub mod convert;
+mod cut;
 mod declaring;
+mod deepseek_v3;
 mod defaults;
+mod encoders;
 mod ernie4_5;
 mod error;
 mod exaone4;
@@ -27,12 +31,16 @@ mod llama;
 mod mistral;
 mod mixtral;
 mod model;
+mod modernbert;
 mod olmo2;
 mod phi3;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
+mod qwen3_5_text;
 mod qwen3_moe;
+mod qwen3_next;
+mod qwen_next;
 mod rope;
 mod settings;
 mod sizes;
@@ -54,7 +62,9 @@ pub use weights::{Cast, Weights};
 #[must_use]
 pub fn families() -> &'static [Family] {
     const FAMILIES: &[Family] = &[
+        bert::FAMILY,
         cohere2::FAMILY,
+        deepseek_v3::FAMILY,
         ernie4_5::FAMILY,
         exaone4::FAMILY,
         gemma2::FAMILY,
@@ -69,12 +79,15 @@ pub fn families() -> &'static [Family] {
         // Before Mistral, which may have the same marks in GGUF and more.
         mixtral::FAMILY,
         mistral::FAMILY,
+        modernbert::FAMILY,
         olmo2::FAMILY,
         phi3::FAMILY,
         qwen2::FAMILY,
         qwen2_moe::FAMILY,
         qwen3::FAMILY,
+        qwen3_5_text::FAMILY,
         qwen3_moe::FAMILY,
+        qwen3_next::FAMILY,
         smollm3::FAMILY,
         starcoder2::FAMILY,
     ];

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use mains_contract::{BlockFormat, Bytes, Graph, Op};
+use mains_contract::{BlockFormat, Bytes, Graph};
 use mains_types::SamplingDefaults;
 
 use super::weights::refuse;
@@ -86,7 +86,7 @@ impl Model {
         let mut settings = checkpoint.settings(family)?;
         let architecture = family.declare(&mut settings)?;
         let graph = Arc::new(architecture.graph(options.kv_format)?);
-        let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast, head_dim(&graph))?;
+        let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast, &graph)?;
         if architecture.tied() {
             // Some files hold the tied matrix twice.
             weights.drop_tensor("output.weight");
@@ -188,16 +188,6 @@ fn check_tensors(graph: &Graph, weights: &Weights, family: &Family) -> Result<()
         )),
         None => Ok(()),
     }
-}
-
-/// Width of a query head: what is done to tensors may depend on it. 1 when there is no attention.
-fn head_dim(graph: &Graph) -> usize {
-    let of_attention = |op: &Op| match op {
-        Op::Attention { head_dim, .. } => Some(*head_dim),
-        _ => None,
-    };
-    let found = graph.nodes().iter().find_map(|node| of_attention(&node.op));
-    found.unwrap_or(1)
 }
 
 fn bounded(size: usize) -> u32 {

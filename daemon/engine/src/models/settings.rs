@@ -47,6 +47,8 @@ const IGNORED_IN_GGUF: &[&str] = &["vocab_size"];
 pub struct TensorHints {
     /// Rows of the embedding: GGUF has no other word on the vocabulary's size.
     pub embedding_rows: usize,
+    /// Rows of the table of token types, when there is one.
+    pub token_types: Option<usize>,
     /// Names of all tensors in GGUF: which biases there are, and whether there is a matrix for the logits.
     pub names: BTreeSet<String>,
     /// What each frequency of the rotation is divided by, from the tensor `rope_freqs.weight`.
@@ -142,6 +144,28 @@ impl Settings {
             self.read.pop();
         }
         Ok(number)
+    }
+
+    /// Leaves a setting out, as if files did not have it.
+    pub(super) fn discard(&mut self, key: Key) {
+        self.values.remove(self.name_of(key));
+    }
+
+    /// Remembers `size` for GGUF under `key`, instead of what was remembered there.
+    pub(super) fn record_instead(&mut self, key: Key, size: usize) {
+        let size = Setting::Integer(u32::try_from(size).unwrap_or(u32::MAX));
+        match self.read.iter_mut().find(|(known, _)| *known == key.gguf) {
+            Some((_, known)) => *known = size,
+            None => self.read.push((key.gguf, size)),
+        }
+    }
+
+    /// Rows of the table of token types; none when there is no table.
+    pub(super) fn token_types(&mut self) -> Result<Option<usize>, ModelError> {
+        match self.take_huggingface("type_vocab_size") {
+            Some(value) => size("type_vocab_size", &value).map(Some),
+            None => Ok(self.hints.token_types),
+        }
     }
 
     /// Takes `value` for a setting that `config.json` leaves out.
@@ -315,6 +339,17 @@ impl Settings {
     /// Refuses any value of `name` but `only`. Absent is as good as `only`; GGUF has no such settings.
     pub(super) fn expect(&mut self, name: &str, only: &Value) -> Result<(), ModelError> {
         match self.take_huggingface(name) {
+            Some(value) if value != *only => Err(ModelError::setting(name, &value, format!("only {only}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses any value of the GGUF hyperparameter `name` but `only`. Absent is as good as `only`.
+    pub(super) fn expect_in_gguf(&mut self, name: &str, only: &Value) -> Result<(), ModelError> {
+        if self.origin != Origin::Gguf {
+            return Ok(());
+        }
+        match self.take(name) {
             Some(value) if value != *only => Err(ModelError::setting(name, &value, format!("only {only}"))),
             _ => Ok(()),
         }

@@ -102,6 +102,7 @@ impl Sizes {
     ) -> Vec<DecoderLayer> {
         let layer = DecoderLayer {
             attention: attention.clone(),
+            instead: None,
             mlp: mlp.into(),
         };
         let mut layers = vec![layer; self.layers];

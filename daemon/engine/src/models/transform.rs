@@ -23,6 +23,14 @@ pub(super) enum Transform {
     Even,
     /// The same with 1, 3, 5 and so on.
     Odd,
+    /// Hugging Face files keep the logarithm of what is negated here.
+    NegativeExponential,
+    /// Hugging Face files keep more rows: the last ones are the graph's.
+    LastRows,
+    /// Hugging Face files keep each head's keys and values one below the other: its keys, rows and columns exchanged.
+    LatentKeys,
+    /// The same for its values, as they are.
+    LatentValues,
 }
 
 /// A tensor's numbers on the way.
@@ -43,7 +51,11 @@ impl Transform {
             | Self::EvenTransposed
             | Self::OddTransposed
             | Self::Even
-            | Self::Odd => !is_gguf,
+            | Self::Odd
+            | Self::NegativeExponential
+            | Self::LastRows
+            | Self::LatentKeys
+            | Self::LatentValues => !is_gguf,
             Self::NeighboursInGguf => is_gguf,
         }
     }
@@ -51,7 +63,7 @@ impl Transform {
     /// The format of the graph's tensor, when files have it in `stored`.
     pub(super) const fn format(self, is_gguf: bool, stored: BlockFormat) -> BlockFormat {
         match self {
-            Self::PlusOne if !is_gguf => BlockFormat::F32,
+            Self::PlusOne | Self::NegativeExponential if !is_gguf => BlockFormat::F32,
             _ => stored,
         }
     }
@@ -59,6 +71,11 @@ impl Transform {
     /// Whether it treats each matrix of a stack by itself, rather than each head.
     pub(super) const fn is_of_matrices(self) -> bool {
         self.columns().is_some()
+    }
+
+    /// Whether the graph's tensor is cut from a larger one, or one of another arrangement.
+    pub(super) const fn cuts(self, is_gguf: bool) -> bool {
+        !is_gguf && matches!(self, Self::LastRows | Self::LatentKeys | Self::LatentValues)
     }
 
     /// First column that is taken and how far it is to the next, and whether columns become rows.
@@ -69,7 +86,7 @@ impl Transform {
             Self::OddTransposed => Some((1, 2, true)),
             Self::Even => Some((0, 2, false)),
             Self::Odd => Some((1, 2, false)),
-            Self::AsIs | Self::PlusOne | Self::NeighboursInGguf => None,
+            _ => None,
         }
     }
 
@@ -97,7 +114,8 @@ impl Transform {
             return picked(shape, unit, bytes, columns);
         }
         match self {
-            Self::PlusOne if !is_gguf => plus_one(shape, bytes),
+            Self::PlusOne if !is_gguf => mapped(shape, bytes, |number| number + 1.0),
+            Self::NegativeExponential if !is_gguf => mapped(shape, bytes, |number| -number.exp()),
             Self::NeighboursInGguf if is_gguf => {
                 let half = unit / 2;
                 Ok(permuted(shape, unit, bytes, |row| 2 * (row % half) + row / half))
@@ -118,12 +136,12 @@ impl Transform {
     }
 }
 
-fn plus_one(shape: Shape, bytes: &[u8]) -> Result<Vec<u8>, BlockError> {
+fn mapped(shape: Shape, bytes: &[u8], change: impl Fn(f32) -> f32) -> Result<Vec<u8>, BlockError> {
     let mut numbers = vec![0.0; shape.rows * shape.cols];
     dequantize(shape.format, bytes, &mut numbers)?;
     Ok(numbers
         .iter()
-        .flat_map(|number| (number + 1.0).to_le_bytes())
+        .flat_map(|number| change(*number).to_le_bytes())
         .collect())
 }
 

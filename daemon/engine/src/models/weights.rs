@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use mains_blocks::{BlockError, BlockFormat, dequantize, quantize};
-use mains_contract::{DriverError, WeightData, WeightSource};
+use mains_contract::{DriverError, Graph, Op, WeightData, WeightSource};
 use mains_types::TensorFacts;
 
+use super::cut::{self, Cut};
 use super::transform::{Shape, Transform};
 use super::{Checkpoint, Family, ModelError};
 
@@ -48,6 +49,8 @@ struct Entry {
     /// Its name in the files, or those of all experts in order.
     stored_names: Vec<String>,
     transform: Transform,
+    /// Where it is in what files keep, when it is a part of that.
+    cut: Option<Cut>,
     /// As the graph takes it before a cast.
     shape: Shape,
     facts: TensorFacts,
@@ -55,7 +58,7 @@ struct Entry {
 }
 
 impl Weights {
-    /// Lists the tensors of `checkpoint` under the names of `family`; heads are `head_dim` wide.
+    /// Lists the tensors of `checkpoint` under the names of `family`, as `graph` declares them.
     ///
     /// # Errors
     /// [`ModelError::Tensor`] when a tensor does not belong to the family, is there twice under two names, experts are
@@ -64,11 +67,23 @@ impl Weights {
         checkpoint: Arc<Checkpoint>,
         family: &Family,
         cast: &Cast,
-        head_dim: usize,
+        graph: &Graph,
     ) -> Result<Self, ModelError> {
+        let heads = Heads::of(graph);
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for (name, (transform, parts)) in named_parts(&checkpoint, family)? {
-            let shape = whole_shape(&checkpoint, transform, &parts)?;
+            let mut shape = whole_shape(&checkpoint, transform, &parts)?;
+            let cut = cut_of(graph, &name, heads, shape).filter(|_| transform.cuts(checkpoint.is_gguf()));
+            if let Some(cut) = &cut {
+                if !cut.fits(transform) || !cut::is_by_number(shape.format) {
+                    let reason = format!(
+                        "it has {} x {} numbers in {}, from which {:?} cannot be taken",
+                        shape.rows, shape.cols, shape.format, cut.declared
+                    );
+                    return Err(refuse(&parts[&0], reason));
+                }
+                [shape.rows, shape.cols] = cut.declared;
+            }
             let stored_names: Vec<String> = parts.into_values().collect();
             let format = cast.target(&name, shape);
             if format.row_bytes(shape.cols).is_none() {
@@ -91,6 +106,7 @@ impl Weights {
                 Entry {
                     stored_names,
                     transform,
+                    cut,
                     shape,
                     facts,
                     made,
@@ -100,7 +116,7 @@ impl Weights {
         Ok(Self {
             checkpoint,
             entries,
-            head_dim,
+            head_dim: heads.dim,
         })
     }
 
@@ -141,6 +157,9 @@ impl Weights {
         let first = self.stored(name, &entry.stored_names[0])?;
         if entry.stored_names.len() == 1 && !entry.transform.changes(is_gguf) {
             return Ok(Cow::Borrowed(first.bytes));
+        }
+        if let Some(cut) = &entry.cut {
+            return Ok(Cow::Owned(cut.bytes(entry.transform, first.bytes)));
         }
         let mut bytes = Vec::new();
         for stored_name in &entry.stored_names {
@@ -202,6 +221,38 @@ impl WeightSource for Weights {
         };
         Ok(data(entry.made.get_or_init(|| made)))
     }
+}
+
+/// Query heads of a graph: what is done to tensors may depend on them.
+#[derive(Debug, Clone, Copy)]
+struct Heads {
+    count: usize,
+    dim: usize,
+}
+
+impl Heads {
+    /// Those of the first attention; one of width 1 when there is none.
+    fn of(graph: &Graph) -> Self {
+        let of_attention = |op: &Op| match op {
+            Op::Attention { heads, head_dim, .. } => Some(Self {
+                count: *heads,
+                dim: *head_dim,
+            }),
+            _ => None,
+        };
+        let found = graph.nodes().iter().find_map(|node| of_attention(&node.op));
+        found.unwrap_or(Self { count: 1, dim: 1 })
+    }
+}
+
+fn cut_of(graph: &Graph, name: &str, heads: Heads, stored: Shape) -> Option<Cut> {
+    let mut weights = graph.weights().iter();
+    let declared = weights.find(|weight| weight.name == name)?;
+    Some(Cut {
+        stored,
+        declared: [declared.rows, declared.cols],
+        heads: heads.count,
+    })
 }
 
 /// By GGUF name: what is done to the tensor, and its parts' names in the files by the number of the expert.

@@ -1,0 +1,144 @@
+//! What the families with linear attention on most layers share.
+
+use mains_contract::{Activation, RopePairing};
+use serde_json::{Value, json};
+
+use super::family::TensorName;
+use super::keys::{in_gguf, key};
+use super::settings::Settings;
+use super::sizes::Sizes;
+use super::transform::Transform;
+use super::{ModelError, biases, rope};
+use crate::blocks::{Attention, DecoderLayer, GatedDelta, GatedMlp, HeadNorm, Mixer};
+
+/// Ends and norms, whose gains lack 1.
+pub(super) const ENDS_AND_NORMS: &[TensorName] = &[
+    TensorName::new("token_embd.weight", "model.embed_tokens.weight"),
+    TensorName::new("output.weight", "lm_head.weight"),
+    plus_one("output_norm.weight", "model.norm.weight"),
+    plus_one(
+        "blk.{}.attn_norm.weight",
+        "model.layers.{}.input_layernorm.weight",
+    ),
+    plus_one(
+        "blk.{}.ffn_norm.weight",
+        "model.layers.{}.post_attention_layernorm.weight",
+    ),
+    plus_one(
+        "blk.{}.attn_q_norm.weight",
+        "model.layers.{}.self_attn.q_norm.weight",
+    ),
+    plus_one(
+        "blk.{}.attn_k_norm.weight",
+        "model.layers.{}.self_attn.k_norm.weight",
+    ),
+];
+
+/// Linear attention behind its projections.
+pub(super) const LINEAR_ATTENTION: &[TensorName] = &[
+    TensorName::new(
+        "blk.{}.ssm_conv1d.weight",
+        "model.layers.{}.linear_attn.conv1d.weight",
+    ),
+    TensorName::new("blk.{}.ssm_dt.bias", "model.layers.{}.linear_attn.dt_bias"),
+    TensorName::new("blk.{}.ssm_a", "model.layers.{}.linear_attn.A_log").with(Transform::NegativeExponential),
+    TensorName::new(
+        "blk.{}.ssm_norm.weight",
+        "model.layers.{}.linear_attn.norm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ssm_out.weight",
+        "model.layers.{}.linear_attn.out_proj.weight",
+    ),
+];
+
+const fn plus_one(gguf: &'static str, huggingface: &'static str) -> TensorName {
+    TensorName::new(gguf, huggingface).with(Transform::PlusOne)
+}
+
+/// What the layers are made of.
+pub(super) struct Parts {
+    pub(super) sizes: Sizes,
+    /// Of the other layers.
+    pub(super) attention: Attention,
+    pub(super) dense: GatedMlp,
+    linear: GatedDelta,
+    /// Which layers have linear attention.
+    is_linear: Vec<bool>,
+}
+
+impl Parts {
+    /// Reads them; `fused` projections of linear attention are two, else four.
+    pub(super) fn read(settings: &mut Settings, fused: bool) -> Result<Self, ModelError> {
+        settings.suppose("head_dim", json!(256));
+        settings.suppose("partial_rotary_factor", json!(0.25));
+        let sizes = Sizes::read(settings)?;
+        let attention = Attention {
+            gated: true,
+            head_norm: Some(HeadNorm::of_heads(sizes.norm)),
+            rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
+            ..biases::of_attention(settings, sizes.attention())?
+        };
+        Ok(Self {
+            attention,
+            dense: sizes.gated(settings, Activation::Silu)?,
+            linear: linear(settings, &sizes, fused)?,
+            is_linear: linear_layers(settings, sizes.layers)?,
+            sizes,
+        })
+    }
+
+    /// Gives a layer its linear attention.
+    pub(super) fn set(&self, index: usize, layer: &mut DecoderLayer) {
+        if self.is_linear[index] {
+            layer.instead = Some(Mixer::GatedDelta(self.linear));
+        }
+    }
+}
+
+fn linear(settings: &mut Settings, sizes: &Sizes, fused: bool) -> Result<GatedDelta, ModelError> {
+    let kernel = settings.integer(key("ssm.conv_kernel", "linear_conv_kernel_dim"))?;
+    let key_dim = settings.integer(key("ssm.state_size", "linear_key_head_dim"))?;
+    let key_heads = settings.integer(key("ssm.group_count", "linear_num_key_heads"))?;
+    let heads = settings.integer(key("ssm.time_step_rank", "linear_num_value_heads"))?;
+    let inner = in_gguf("ssm.inner_size");
+    let value_dim = if settings.is_gguf() {
+        settings.integer(inner)? / heads
+    } else {
+        let value_dim = settings.integer(key(inner.gguf, "linear_value_head_dim"))?;
+        settings.record_instead(inner, heads * value_dim);
+        value_dim
+    };
+    Ok(GatedDelta {
+        heads,
+        key_heads,
+        key_dim,
+        value_dim,
+        kernel,
+        norm: sizes.norm,
+        fused,
+    })
+}
+
+/// Which layers have linear attention: the tensors tell, and what `config.json` says must agree.
+fn linear_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, ModelError> {
+    let is_linear = |layer: usize| settings.has_tensor(&format!("blk.{layer}.ssm_a"));
+    let linear: Vec<bool> = (0..layers).map(is_linear).collect();
+    let name = |is_linear: &bool| {
+        if *is_linear {
+            "linear_attention"
+        } else {
+            "full_attention"
+        }
+    };
+    let names: Vec<&str> = linear.iter().map(name).collect();
+    settings.take_huggingface("full_attention_interval");
+    match settings.take_huggingface("layer_types") {
+        None | Some(Value::Null) => Ok(linear),
+        Some(listed) if listed == json!(names) => Ok(linear),
+        Some(listed) => {
+            let reason = "the files' tensors are those of other types of layers";
+            Err(ModelError::setting("layer_types", &listed, reason))
+        }
+    }
+}
