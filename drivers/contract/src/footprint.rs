@@ -61,6 +61,40 @@ impl FootprintModel {
                     .times(table.saturating_mul(limits.rows as u64)),
         }
     }
+
+    /// Both together.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        self.zip(other, |one, other| one + other)
+    }
+
+    /// Both one after the other: weights add up, of everything else the larger counts.
+    #[must_use]
+    pub fn beside(&self, other: &Self) -> Self {
+        Self {
+            weights: self.weights + other.weights,
+            ..self.zip(other, Bytes::max)
+        }
+    }
+
+    /// What it takes beyond `other`, by use.
+    pub(crate) fn beyond(&self, other: &Self) -> Self {
+        self.zip(other, |one, other| one.checked_sub(other).unwrap_or(Bytes::ZERO))
+    }
+
+    fn zip(&self, other: &Self, of: impl Fn(Bytes, Bytes) -> Bytes) -> Self {
+        let field = |get: fn(&Self) -> Bytes| of(get(self), get(other));
+        Self {
+            weights: field(|model| model.weights),
+            state_per_token: field(|model| model.state_per_token),
+            state_per_sequence: field(|model| model.state_per_sequence),
+            activations_per_row: field(|model| model.activations_per_row),
+            activations_per_output_row: field(|model| model.activations_per_output_row),
+            scratch: field(|model| model.scratch),
+            scratch_per_row: field(|model| model.scratch_per_row),
+            scratch_per_context_token: field(|model| model.scratch_per_context_token),
+            scratch_per_table_entry: field(|model| model.scratch_per_table_entry),
+        }
+    }
 }
 
 /// The bytes of one load on one device, by use.

@@ -8,6 +8,7 @@
 
 mod bytes;
 mod check;
+mod costs;
 mod device;
 mod driver;
 mod footprint;
@@ -22,6 +23,7 @@ mod step;
 mod uses;
 
 pub use bytes::Bytes;
+pub use costs::FormatCosts;
 pub use device::{
     Device, DeviceKind, EccErrors, Health, HealthState, Inventory, Link, Memory, Problem, Runtime,
 };
