@@ -35,11 +35,23 @@ pub trait Block<const LEN: usize, const SUBS: usize>: Pod {
     }
 }
 
+/// Numbers that become one block.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a, const LEN: usize> {
+    /// They are finite.
+    pub(crate) numbers: &'a [f32; LEN],
+    /// What an error in each costs; all the same when there is none.
+    pub(crate) importance: Option<&'a [f32; LEN]>,
+}
+
 /// A block that numbers can be quantized to.
 pub(crate) trait Quantize<const LEN: usize>: Pod {
-    /// The nearest block for `numbers`, which are finite; `importance` is what an error in each costs. `None` when they are
-    /// beyond the range of the block.
-    fn quantize(numbers: &[f32; LEN], importance: Option<&[f32; LEN]>) -> Option<Self>;
+    /// Blocks that are made at once, at most 16.
+    const BATCH: usize;
+
+    /// Emits the nearest block for each of `input`, at most [`Quantize::BATCH`], by its index: `None` for numbers beyond
+    /// the range of the block.
+    fn quantize(input: &[Input<'_, LEN>], emit: &mut impl FnMut(usize, Option<Self>));
 }
 
 /// Writes the numbers of `blocks`.

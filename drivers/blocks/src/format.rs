@@ -122,6 +122,22 @@ impl BlockFormat {
         }
     }
 
+    /// The format that stands in for this one in rows of `cols` numbers: itself where they are whole blocks; or else the one of
+    /// 32 numbers a block whose error is no larger, as llama.cpp has it (IQ4_NL for Q2_K, Q3_K and IQ4_XS, Q5_0 for
+    /// Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K). `None` when rows are no whole blocks of 32 either: they stay in 16 bits.
+    #[must_use]
+    pub fn suited_to(self, cols: usize) -> Option<Self> {
+        let smaller = match self {
+            Self::Q2_K | Self::Q3_K | Self::IQ4_XS => Self::IQ4_NL,
+            Self::Q4_K => Self::Q5_0,
+            Self::Q5_K => Self::Q5_1,
+            Self::Q6_K => Self::Q8_0,
+            _ => self,
+        };
+        let suits = |format: &Self| format.row_bytes(cols).is_some();
+        [self, smaller].into_iter().find(suits)
+    }
+
     /// Whether weights in this format are quantized: only then may activations be int8.
     #[must_use]
     pub const fn is_quantized(self) -> bool {
@@ -169,6 +185,20 @@ impl fmt::Display for BlockFormat {
 #[cfg(test)]
 mod tests {
     use super::BlockFormat;
+
+    #[test]
+    fn rows_that_do_not_suit_get_a_smaller_block() {
+        use BlockFormat::{IQ4_NL, Q4_K, Q5_0, Q8_0};
+        assert_eq!(Q4_K.suited_to(512), Some(Q4_K));
+        assert_eq!(Q4_K.suited_to(96), Some(Q5_0));
+        assert_eq!(BlockFormat::Q3_K.suited_to(96), Some(IQ4_NL));
+        assert_eq!(Q8_0.suited_to(48), None);
+        for format in BlockFormat::ALL {
+            assert_eq!(format.suited_to(256), Some(format));
+            let stands_in = format.suited_to(32).expect("rows of 32 suit some format");
+            assert!(stands_in.row_bytes(256) >= format.row_bytes(256), "{format}");
+        }
+    }
 
     #[test]
     fn ids_grow_and_find_their_format() {

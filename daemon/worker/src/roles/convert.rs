@@ -15,8 +15,9 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// Convert a Hugging Face folder or a GGUF file into a GGUF file.
 ///
-/// Matrices get the format; vectors are F32. A matrix whose rows are no whole number of the format's blocks becomes Q8_0, or
-/// stays in 16 bits when they do not suit that either; each such tensor is listed.
+/// Matrices get the format; vectors are F32. A matrix whose rows are no whole number of the format's blocks of 256 gets a
+/// format with blocks of 32 whose error is no larger, or stays in 16 bits when they do not suit that either; each such tensor
+/// is listed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  mains-worker convert --from Qwen3-0.6B --to qwen3-0.6b-q8_0.gguf --format Q8_0"

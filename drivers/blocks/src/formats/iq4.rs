@@ -29,9 +29,11 @@ pub(super) struct Table;
 
 impl Levels for Table {
     const LOWEST: f32 = -127.0;
-    const GRID_STEP: f32 = 1.0;
+    const HIGHEST: f32 = 113.0;
+    const GRID_SIDE: i8 = 9;
+    const GRID_STEP: f32 = 1.5;
 
-    #[inline]
+    #[inline(always)]
     fn nearest(number: f32) -> (f32, f32) {
         let (mut index, mut level) = (0.0, Self::LOWEST);
         for (border, next) in BORDERS.iter().zip(&LEVELS[1..]) {

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{iq4, number, sized};
-use crate::block::Quantize;
-use crate::search::signed::single;
+use crate::block::{Input, Quantize};
+use crate::search::signed::singles;
 use crate::{Block, BlockFormat, planes};
 
 /// 32 numbers: `number = scale * level(index)` with 16 uneven levels (ggml-common.h, `block_iq4_nl`).
@@ -32,11 +32,18 @@ impl Block<32, 1> for BlockIq4Nl {
 }
 
 impl Quantize<32> for BlockIq4Nl {
-    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
-        let fit = single::<iq4::Table>(numbers, importance)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            indices: planes::pack::<4, 16, 16>(&fit.indices),
-        })
+    const BATCH: usize = 16;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        singles::<iq4::Table>(input, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    indices: planes::pack::<4, 16, 16>(&fit.indices),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{above, iq4, join, number, sized};
-use crate::block::{Quantize, centered};
-use crate::search::signed::super_block;
+use crate::block::{Input, Quantize, centered};
+use crate::search::signed::super_blocks;
 use crate::{Block, BlockFormat, planes};
 
 /// The lowest sub-scale.
@@ -51,16 +51,25 @@ impl Block<256, 8> for BlockIq4Xs {
 }
 
 impl Quantize<256> for BlockIq4Xs {
-    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
-        let fit = super_block::<iq4::Table, 8, 32>(numbers, importance, LOWEST_SUB)?;
-        let sub_scales = fit
-            .sub_scales
-            .map(|sub| sub.wrapping_sub(LOWEST_SUB).cast_unsigned());
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            sub_scales_high: planes::pack::<2, 1, 2>(&above::<4, 8>(&sub_scales)),
-            sub_scales_low: planes::pack::<4, 1, 4>(&sub_scales),
-            indices: planes::pack::<4, 16, 128>(&fit.indices),
-        })
+    const BATCH: usize = 2;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 256>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        super_blocks::<iq4::Table, 8, 32>(input, LOWEST_SUB, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| {
+                    let sub_scales = fit
+                        .sub_scales
+                        .map(|sub| sub.wrapping_sub(LOWEST_SUB).cast_unsigned());
+                    Self {
+                        scale: fit.scale.to_le_bytes(),
+                        sub_scales_high: planes::pack::<2, 1, 2>(&above::<4, 8>(&sub_scales)),
+                        sub_scales_low: planes::pack::<4, 1, 4>(&sub_scales),
+                        indices: planes::pack::<4, 16, 128>(&fit.indices),
+                    }
+                }),
+            );
+        });
     }
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::sized;
-use crate::block::Quantize;
+use crate::block::{Input, Quantize};
 use crate::{Block, BlockFormat, planes};
 
 /// Twice the magnitudes of E2M1, so that they are whole.
@@ -44,8 +44,19 @@ impl Block<32, 1> for BlockMxfp4 {
 }
 
 impl Quantize<32> for BlockMxfp4 {
+    const BATCH: usize = 1;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        for (block, one) in input.iter().enumerate() {
+            emit(block, Self::nearest(one.numbers, one.importance));
+        }
+    }
+}
+
+impl BlockMxfp4 {
     /// Tries the exponent that the largest number asks for and its neighbours: the lower one clips it and is finer.
-    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
+    fn nearest(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
         let largest = numbers
             .iter()
             .fold(0.0_f32, |largest, number| largest.max(number.abs()));

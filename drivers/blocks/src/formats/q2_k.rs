@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
-use crate::block::{Quantize, levels};
-use crate::search::affine::super_block;
+use crate::block::{Input, Quantize, levels};
+use crate::search::affine::{Format, super_blocks};
 use crate::{Block, BlockFormat, planes};
 
 /// 256 numbers in 16 sub-blocks of 16: `number = scale * sub_scale * quant - min * sub_min`, with quants of 2 bits and
@@ -43,17 +43,33 @@ impl Block<256, 16> for BlockQ2K {
 }
 
 impl Quantize<256> for BlockQ2K {
-    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
-        let fit = super_block::<16, 16>(numbers, importance, 3, 15)?;
-        let mut packed = fit.sub_scales;
-        for (both, minimum) in packed.iter_mut().zip(fit.sub_minima) {
-            *both |= minimum << 4;
-        }
-        Some(Self {
-            packed,
-            quants: planes::pack::<2, 32, 64>(&fit.levels),
-            scale: fit.scale.to_le_bytes(),
-            min: fit.minimum.to_le_bytes(),
-        })
+    const BATCH: usize = 1;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 256>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        let format = Format {
+            highest: 3.0,
+            highest_sub: 15.0,
+            grid_side: 10,
+            grid_step: 0.15,
+            rounds: 6,
+        };
+        super_blocks::<16, 16>(input, format, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| {
+                    let mut packed = fit.sub_scales;
+                    for (both, minimum) in packed.iter_mut().zip(fit.sub_minima) {
+                        *both |= minimum << 4;
+                    }
+                    Self {
+                        packed,
+                        quants: planes::pack::<2, 32, 64>(&fit.levels),
+                        scale: fit.scale.to_le_bytes(),
+                        min: fit.minimum.to_le_bytes(),
+                    }
+                }),
+            );
+        });
     }
 }

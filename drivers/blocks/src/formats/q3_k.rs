@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
-use crate::block::{Quantize, centered};
-use crate::search::signed::{Whole, super_block};
+use crate::block::{Input, Quantize, centered};
+use crate::search::signed::{Whole, super_blocks};
 use crate::{Block, BlockFormat, planes};
 
 /// The lowest level.
@@ -66,13 +66,20 @@ impl Block<256, 16> for BlockQ3K {
 }
 
 impl Quantize<256> for BlockQ3K {
-    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
-        let fit = super_block::<Whole<LOWEST>, 16, 16>(numbers, importance, LOWEST_SUB)?;
-        Some(Self {
-            high_bits: planes::pack::<1, 32, 32>(&above::<2, 256>(&fit.indices)),
-            quants: planes::pack::<2, 32, 64>(&fit.indices),
-            packed: Self::pack_sub_scales(fit.sub_scales),
-            scale: fit.scale.to_le_bytes(),
-        })
+    const BATCH: usize = 1;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 256>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        super_blocks::<Whole<LOWEST>, 16, 16>(input, LOWEST_SUB, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    high_bits: planes::pack::<1, 32, 32>(&above::<2, 256>(&fit.indices)),
+                    quants: planes::pack::<2, 32, 64>(&fit.indices),
+                    packed: Self::pack_sub_scales(fit.sub_scales),
+                    scale: fit.scale.to_le_bytes(),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
-use crate::block::{Quantize, centered};
-use crate::search::signed::{Whole, single};
+use crate::block::{Input, Quantize, centered};
+use crate::search::signed::{Whole, singles};
 use crate::{Block, BlockFormat, planes};
 
 /// The lowest level.
@@ -35,11 +35,18 @@ impl Block<32, 1> for BlockQ4_0 {
 }
 
 impl Quantize<32> for BlockQ4_0 {
-    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
-        let fit = single::<Whole<LOWEST>>(numbers, importance)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            quants: planes::pack::<4, 16, 16>(&fit.indices),
-        })
+    const BATCH: usize = 16;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        singles::<Whole<LOWEST>>(input, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    quants: planes::pack::<4, 16, 16>(&fit.indices),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
-use crate::block::{Quantize, levels};
-use crate::search::affine::single;
+use crate::block::{Input, Quantize, levels};
+use crate::search::affine::{Format, singles};
 use crate::{Block, BlockFormat, planes};
 
 /// 32 numbers: `number = scale * quant + offset` (ggml-common.h, `block_q4_1`).
@@ -38,12 +38,26 @@ impl Block<32, 1> for BlockQ4_1 {
 }
 
 impl Quantize<32> for BlockQ4_1 {
-    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
-        let fit = single(numbers, importance, 15)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            offset: (-fit.minimum).to_le_bytes(),
-            quants: planes::pack::<4, 16, 16>(&fit.levels),
-        })
+    const BATCH: usize = 16;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        let format = Format {
+            highest: 15.0,
+            highest_sub: 0.0,
+            grid_side: 10,
+            grid_step: 0.15,
+            rounds: 0,
+        };
+        singles(input, format, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    offset: (-fit.minimum).to_le_bytes(),
+                    quants: planes::pack::<4, 16, 16>(&fit.levels),
+                }),
+            );
+        });
     }
 }

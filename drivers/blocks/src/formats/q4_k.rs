@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
-use crate::block::{Quantize, levels};
-use crate::search::affine::super_block;
+use crate::block::{Input, Quantize, levels};
+use crate::search::affine::{Format, super_blocks};
 use crate::{Block, BlockFormat, planes, sub_scales};
 
 /// Numbers in a sub-block of Q4_K.
@@ -69,13 +69,27 @@ impl Block<256, 8> for BlockQ4K {
 }
 
 impl Quantize<256> for BlockQ4K {
-    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
-        let fit = super_block::<8, Q4_K_SUB_LEN>(numbers, importance, 15, 63)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            min: fit.minimum.to_le_bytes(),
-            packed: sub_scales::pack(fit.sub_scales, fit.sub_minima),
-            quants: planes::pack::<4, 32, 128>(&fit.levels),
-        })
+    const BATCH: usize = 2;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 256>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        let format = Format {
+            highest: 15.0,
+            highest_sub: 63.0,
+            grid_side: 8,
+            grid_step: 0.25,
+            rounds: 4,
+        };
+        super_blocks::<8, 32>(input, format, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    min: fit.minimum.to_le_bytes(),
+                    packed: sub_scales::pack(fit.sub_scales, fit.sub_minima),
+                    quants: planes::pack::<4, 32, 128>(&fit.levels),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
-use crate::block::{Quantize, centered};
-use crate::search::signed::{Whole, single};
+use crate::block::{Input, Quantize, centered};
+use crate::search::signed::{Whole, singles};
 use crate::{Block, BlockFormat, planes};
 
 /// The lowest level.
@@ -41,12 +41,19 @@ impl Block<32, 1> for BlockQ5_0 {
 }
 
 impl Quantize<32> for BlockQ5_0 {
-    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
-        let fit = single::<Whole<LOWEST>>(numbers, importance)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            high_bits: planes::pack::<1, 1, 4>(&above::<4, 32>(&fit.indices)),
-            quants: planes::pack::<4, 16, 16>(&fit.indices),
-        })
+    const BATCH: usize = 16;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        singles::<Whole<LOWEST>>(input, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    high_bits: planes::pack::<1, 1, 4>(&above::<4, 32>(&fit.indices)),
+                    quants: planes::pack::<4, 16, 16>(&fit.indices),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
-use crate::block::{Quantize, levels};
-use crate::search::affine::single;
+use crate::block::{Input, Quantize, levels};
+use crate::search::affine::{Format, singles};
 use crate::{Block, BlockFormat, planes};
 
 /// 32 numbers: `number = scale * quant + offset` (ggml-common.h, `block_q5_1`).
@@ -41,13 +41,27 @@ impl Block<32, 1> for BlockQ5_1 {
 }
 
 impl Quantize<32> for BlockQ5_1 {
-    fn quantize(numbers: &[f32; 32], importance: Option<&[f32; 32]>) -> Option<Self> {
-        let fit = single(numbers, importance, 31)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            offset: (-fit.minimum).to_le_bytes(),
-            high_bits: planes::pack::<1, 1, 4>(&above::<4, 32>(&fit.levels)),
-            quants: planes::pack::<4, 16, 16>(&fit.levels),
-        })
+    const BATCH: usize = 16;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        let format = Format {
+            highest: 31.0,
+            highest_sub: 0.0,
+            grid_side: 10,
+            grid_step: 0.15,
+            rounds: 0,
+        };
+        singles(input, format, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    offset: (-fit.minimum).to_le_bytes(),
+                    high_bits: planes::pack::<1, 1, 4>(&above::<4, 32>(&fit.levels)),
+                    quants: planes::pack::<4, 16, 16>(&fit.levels),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
-use crate::block::{Quantize, levels};
-use crate::search::affine::super_block;
+use crate::block::{Input, Quantize, levels};
+use crate::search::affine::{Format, super_blocks};
 use crate::{Block, BlockFormat, planes, sub_scales};
 
 /// 256 numbers in 8 sub-blocks of 32: `number = scale * sub_scale * quant - min * sub_min`, with quants of 5 bits and
@@ -55,14 +55,28 @@ impl Block<256, 8> for BlockQ5K {
 }
 
 impl Quantize<256> for BlockQ5K {
-    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
-        let fit = super_block::<8, 32>(numbers, importance, 31, 63)?;
-        Some(Self {
-            scale: fit.scale.to_le_bytes(),
-            min: fit.minimum.to_le_bytes(),
-            packed: sub_scales::pack(fit.sub_scales, fit.sub_minima),
-            high_bits: planes::pack::<1, 32, 32>(&above::<4, 256>(&fit.levels)),
-            quants: planes::pack::<4, 32, 128>(&fit.levels),
-        })
+    const BATCH: usize = 2;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 256>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        let format = Format {
+            highest: 31.0,
+            highest_sub: 63.0,
+            grid_side: 8,
+            grid_step: 0.3,
+            rounds: 4,
+        };
+        super_blocks::<8, 32>(input, format, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    scale: fit.scale.to_le_bytes(),
+                    min: fit.minimum.to_le_bytes(),
+                    packed: sub_scales::pack(fit.sub_scales, fit.sub_minima),
+                    high_bits: planes::pack::<1, 32, 32>(&above::<4, 256>(&fit.levels)),
+                    quants: planes::pack::<4, 32, 128>(&fit.levels),
+                }),
+            );
+        });
     }
 }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
-use crate::block::{Quantize, centered};
-use crate::search::signed::{Whole, super_block};
+use crate::block::{Input, Quantize, centered};
+use crate::search::signed::{Whole, super_blocks};
 use crate::{Block, BlockFormat, planes};
 
 /// The lowest level.
@@ -44,13 +44,20 @@ impl Block<256, 16> for BlockQ6K {
 }
 
 impl Quantize<256> for BlockQ6K {
-    fn quantize(numbers: &[f32; 256], importance: Option<&[f32; 256]>) -> Option<Self> {
-        let fit = super_block::<Whole<LOWEST>, 16, 16>(numbers, importance, i8::MIN)?;
-        Some(Self {
-            quants: planes::pack::<4, 64, 128>(&fit.indices),
-            high_bits: planes::pack::<2, 32, 64>(&above::<4, 256>(&fit.indices)),
-            sub_scales: fit.sub_scales,
-            scale: fit.scale.to_le_bytes(),
-        })
+    const BATCH: usize = 1;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 256>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        super_blocks::<Whole<LOWEST>, 16, 16>(input, i8::MIN, |block, fit| {
+            emit(
+                block,
+                fit.map(|fit| Self {
+                    quants: planes::pack::<4, 64, 128>(&fit.indices),
+                    high_bits: planes::pack::<2, 32, 64>(&above::<4, 256>(&fit.indices)),
+                    sub_scales: fit.sub_scales,
+                    scale: fit.scale.to_le_bytes(),
+                }),
+            );
+        });
     }
 }

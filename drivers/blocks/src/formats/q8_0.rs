@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
-use crate::block::Quantize;
+use crate::block::{Input, Quantize};
 use crate::search::to_f16;
 use crate::{Block, BlockFormat};
 
@@ -40,19 +40,39 @@ impl Block<32, 1> for BlockQ8_0 {
 }
 
 impl Quantize<32> for BlockQ8_0 {
+    const BATCH: usize = 1;
+
+    #[inline(always)]
+    fn quantize(input: &[Input<'_, 32>], emit: &mut impl FnMut(usize, Option<Self>)) {
+        for (block, one) in input.iter().enumerate() {
+            emit(block, Self::nearest(one.numbers));
+        }
+    }
+}
+
+impl BlockQ8_0 {
     /// Rounds halves away from zero, as ggml does: files made elsewhere from the same numbers are the same bytes, whatever
     /// the importance.
-    fn quantize(numbers: &[f32; 32], _: Option<&[f32; 32]>) -> Option<Self> {
-        let further = |largest: f32, number: &f32| largest.max(number.abs());
-        let scale = numbers.iter().fold(0.0, further) / 127.0;
+    #[inline(always)]
+    fn nearest(numbers: &[f32; 32]) -> Option<Self> {
+        let mut largest = 0.0;
+        for number in numbers {
+            let size = number.abs();
+            largest = if size > largest { size } else { largest };
+        }
+        let scale = largest / 127.0;
         let stored = to_f16(scale)?;
         // The reciprocal of the unrounded scale, as in ggml.
         let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "at most 127 in magnitude; an infinite inverse saturates"
-        )]
-        let quants = numbers.map(|number| (number * inverse).round() as i8);
+        let mut quants = [0; 32];
+        for (quant, number) in quants.iter_mut().zip(numbers) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "at most 127 in magnitude; an infinite inverse saturates"
+            )]
+            let rounded = (number * inverse).round() as i8;
+            *quant = rounded;
+        }
         Some(Self {
             scale: stored.to_le_bytes(),
             quants,

@@ -115,25 +115,17 @@ fn rope_factors(factors: &[f32]) -> Planned {
 }
 
 /// The format of a tensor in the new file. Vectors are F32, as drivers and other programs expect. A matrix whose rows do
-/// not suit the format becomes Q8_0 when its rows suit that, or else stays in 16 bits: F16 when it is stored so, BF16
-/// otherwise.
+/// not suit the format gets the one that [`BlockFormat::suited_to`] states, or else stays in 16 bits: F16 when it is stored
+/// so, BF16 otherwise.
 fn format(from_folder: bool, tensor: &Tensor<'_>, wanted: Option<BlockFormat>) -> BlockFormat {
     match wanted {
         None if from_folder && !is_matrix(tensor) => BlockFormat::F32,
         None => tensor.format,
         Some(_) if !is_matrix(tensor) => BlockFormat::F32,
-        Some(wanted) => {
-            let plain = if tensor.format == BlockFormat::F16 {
-                BlockFormat::F16
-            } else {
-                BlockFormat::BF16
-            };
-            let suits = |format: &BlockFormat| format.row_bytes(tensor.cols).is_some();
-            [wanted, BlockFormat::Q8_0]
-                .into_iter()
-                .find(suits)
-                .unwrap_or(plain)
-        }
+        Some(wanted) => wanted.suited_to(tensor.cols).unwrap_or(match tensor.format {
+            BlockFormat::F16 => BlockFormat::F16,
+            _ => BlockFormat::BF16,
+        }),
     }
 }
 
@@ -186,7 +178,7 @@ fn stored_tensors(checkpoint: &Checkpoint) -> Vec<Tensor<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use mains_blocks::BlockFormat::{BF16, F16, F32, Q4_K, Q8_0};
+    use mains_blocks::BlockFormat::{BF16, F16, F32, Q4_K, Q5_0, Q8_0};
     use mains_formats::Tensor;
 
     use super::format;
@@ -203,7 +195,7 @@ mod tests {
         };
         for (stored, dims, wanted, expected) in [
             (F32, &[2, 256][..], Q4_K, Q4_K),
-            (F32, &[2, 96], Q4_K, Q8_0),
+            (F32, &[2, 96], Q4_K, Q5_0),
             (F32, &[2, 48], Q4_K, BF16),
             (F16, &[2, 48], Q8_0, F16),
             (BF16, &[256], Q4_K, F32),
