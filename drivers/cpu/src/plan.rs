@@ -3,7 +3,7 @@
 use mains_contract::{BlockFormat, Bytes, FootprintModel, Graph, Op, StateSpec, WeightUse};
 
 use crate::arena::{LINE_BYTES, padded};
-use crate::kernels::{Router, SCORE_HEADS, group_bytes, groups, is_packed, panel_bytes, quantized_bytes};
+use crate::kernels::{Router, SCORE_QUERIES, group_bytes, groups, is_packed, panel_bytes, quantized_bytes};
 use crate::simd::LANES;
 
 /// Bytes of a number.
@@ -130,7 +130,7 @@ impl Plan {
             .angles
             .iter()
             .map(|table| Bytes::from(angle_numbers(table.inverse_frequencies.len()) * F32_BYTES));
-        let score_bytes = Bytes::from(SCORE_HEADS * F32_BYTES).times(threads as u64);
+        let score_bytes = Bytes::from(SCORE_QUERIES * F32_BYTES).times(threads as u64);
         let scratch = &self.scratch;
         let of_thread = scratch.panel_bytes
             + scratch.route_numbers * size_of::<f64>()

@@ -1,7 +1,7 @@
-//! Attention of one row and the query heads of one key head over the cached state.
+//! Attention of some rows of a sequence, and the query heads of one key head, over the cached state.
 //!
-//! Two passes: all scores of up to four query heads go to scratch memory, where the softmax is taken; then values are
-//! summed. A chunk of 16 positions begins at a multiple of 16 of the absolute position, and every sum over positions is
+//! Two passes: all scores of up to four queries, of several heads and rows, go to scratch memory, where the softmax is
+//! taken; then values are summed. What they all see is loaded once for all; the rest, for each alone. A chunk of 16 positions begins at a multiple of 16 of the absolute position, and every sum over positions is
 //! in their order, so that neither blocks nor chunks nor what else is in the step change a bit.
 
 use std::ops::Range;
@@ -15,8 +15,8 @@ use super::plain::products;
 use crate::isa::Kernel;
 use crate::simd::{LANES, Simd};
 
-/// Query heads whose scores are in scratch memory together.
-pub(crate) const SCORE_HEADS: usize = 4;
+/// Queries whose scores are in scratch memory together.
+pub(crate) const SCORE_QUERIES: usize = 4;
 
 /// Sizes of an attention, as the operation gives them.
 #[derive(Clone, Copy)]
@@ -58,25 +58,30 @@ pub(crate) struct StateRows<'a, T> {
     pub(crate) blocks: &'a [BlockId],
 }
 
-/// One row's query heads of one key head.
+/// Rows of a sequence that are computed together, so that a key is loaded once for their queries.
+pub(crate) const TILE_ROWS: usize = 4;
+
+/// The query heads of one key head, of some consecutive rows of a sequence.
 pub(crate) struct Attend<'a, T> {
     pub(crate) shape: AttentionShape,
     pub(crate) state: StateRows<'a, T>,
     pub(crate) kv_head: usize,
-    /// The positions that the row sees.
-    pub(crate) seen: Range<usize>,
+    /// How many rows there are, at most [`TILE_ROWS`].
+    pub(crate) rows: usize,
+    /// The positions that each row sees.
+    pub(crate) seen: [Range<usize>; TILE_ROWS],
     /// A score for each query that has no value.
     pub(crate) sinks: Option<&'a [f32]>,
-    /// `heads / kv_heads` queries.
-    pub(crate) queries: &'a [f32],
-    /// [`SCORE_HEADS`] rows of as many numbers as positions are seen, rounded up to 16, and 16 more.
+    /// Of each row `heads / kv_heads` queries.
+    pub(crate) queries: [&'a [f32]; TILE_ROWS],
+    /// [`SCORE_QUERIES`] rows of as many numbers as positions are seen, rounded up to 16, and 16 more.
     pub(crate) scores: &'a mut [f32],
-    /// `heads / kv_heads` outputs.
-    pub(crate) out: &'a mut [f32],
+    /// Of each row `heads / kv_heads` outputs.
+    pub(crate) out: [&'a mut [f32]; TILE_ROWS],
 }
 
-/// The positions that a row sees.
-#[derive(Clone, Copy)]
+/// The positions that a query sees.
+#[derive(Clone, Copy, Default)]
 struct Seen {
     first: usize,
     end: usize,
@@ -84,86 +89,153 @@ struct Seen {
     base: usize,
 }
 
+/// Some queries of a tile.
+#[derive(Clone, Copy)]
+struct Queries<const Q: usize> {
+    row: [usize; Q],
+    head: [usize; Q],
+    seen: [Seen; Q],
+    /// The positions that all of them see; none when that is no whole range of each.
+    first: usize,
+    end: usize,
+}
+
 impl<T: Number> Kernel for Attend<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(mut self) {
-        let queries = self.shape.heads / self.shape.kv_heads;
-        let Range { start: first, end } = self.seen;
-        let seen = Seen {
-            first,
-            end,
-            base: first / LANES * LANES,
-        };
-        let mut head = 0;
+        let queries = self.rows * self.group();
+        let mut query = 0;
         // As many vectors of sums as the registers have room for.
-        while head + 4 <= queries {
+        while query + 4 <= queries {
             if S::WIDE {
-                self.heads::<S, 4, 4>(head, seen);
+                self.attend::<S, 4, 4>(query);
             } else {
-                self.heads::<S, 4, 1>(head, seen);
+                self.attend::<S, 4, 1>(query);
             }
-            head += 4;
+            query += 4;
         }
-        while head + 2 <= queries {
+        while query + 2 <= queries {
             if S::WIDE {
-                self.heads::<S, 2, 4>(head, seen);
+                self.attend::<S, 2, 4>(query);
             } else {
-                self.heads::<S, 2, 2>(head, seen);
+                self.attend::<S, 2, 2>(query);
             }
-            head += 2;
+            query += 2;
         }
-        while head < queries {
-            self.heads::<S, 1, 4>(head, seen);
-            head += 1;
+        while query < queries {
+            self.attend::<S, 1, 4>(query);
+            query += 1;
         }
     }
 }
 
 impl<T: Number> Attend<'_, T> {
-    /// `H` heads; their outputs are computed `C` vectors at a time.
+    /// Query heads of the key head.
     #[inline(always)]
-    fn heads<S: Simd, const H: usize, const C: usize>(&mut self, head: usize, seen: Seen) {
-        let stride = self.scores.len() / SCORE_HEADS;
-        self.score::<S, H>(head, seen, stride);
-        let mut shares = [0.0; H];
-        for at in 0..H {
+    fn group(&self) -> usize {
+        self.shape.heads / self.shape.kv_heads
+    }
+
+    /// `Q` queries; their outputs are computed `C` vectors at a time.
+    #[inline(always)]
+    fn attend<S: Simd, const Q: usize, const C: usize>(&mut self, query: usize) {
+        let stride = self.scores.len() / SCORE_QUERIES;
+        let queries = self.choose::<Q>(query);
+        self.score::<S, Q>(&queries, stride);
+        let mut shares = [0.0; Q];
+        for at in 0..Q {
             let scores = &mut self.scores[at * stride..][..stride];
-            let sink = self.sinks.map(|sinks| sinks[head + at]);
-            shares[at] = 1.0 / softmax::<S>(scores, seen, self.shape.soft_cap, sink);
+            let sink = self.sinks.map(|sinks| sinks[queries.head[at]]);
+            shares[at] = 1.0 / softmax::<S>(scores, queries.seen[at], self.shape.soft_cap, sink);
         }
         let chunks = self.shape.value_dim.div_ceil(LANES);
         let mut chunk = 0;
         while chunk + C <= chunks {
-            self.sum_values::<S, H, C>(head, chunk, seen, stride, &shares);
+            self.sum_values::<S, Q, C>(&queries, chunk, stride, &shares);
             chunk += C;
         }
         while chunk < chunks {
-            self.sum_values::<S, H, 1>(head, chunk, seen, stride, &shares);
+            self.sum_values::<S, Q, 1>(&queries, chunk, stride, &shares);
             chunk += 1;
         }
     }
 
+    /// Queries from the one at `query` on, row by row.
     #[inline(always)]
-    fn score<S: Simd, const H: usize>(&mut self, head: usize, seen: Seen, stride: usize) {
+    fn choose<const Q: usize>(&self, query: usize) -> Queries<Q> {
+        let group = self.group();
+        let mut chosen = Queries {
+            row: [0; Q],
+            head: [0; Q],
+            seen: [Seen::default(); Q],
+            first: 0,
+            end: usize::MAX,
+        };
+        for at in 0..Q {
+            let row = (query + at) / group;
+            (chosen.row[at], chosen.head[at]) = (row, (query + at) % group);
+            let Range { start: first, end } = self.seen[row];
+            chosen.seen[at] = Seen {
+                first,
+                end,
+                base: first / LANES * LANES,
+            };
+            chosen.first = chosen.first.max(first);
+            chosen.end = chosen.end.min(end);
+        }
+        if chosen.first >= chosen.end {
+            // All positions are before what is seen together, and none after it.
+            chosen.first = usize::MAX;
+            chosen.end = usize::MAX;
+        }
+        chosen
+    }
+
+    #[inline(always)]
+    fn score<S: Simd, const Q: usize>(&mut self, queries: &Queries<Q>, stride: usize) {
         let dim = self.shape.head_dim;
-        let mut position = seen.first;
-        while position < seen.end {
-            let (row, run) = self.state.run(position, seen.end);
-            let width = self.state.key_width;
+        let mut x: [&[f32]; Q] = [&[]; Q];
+        let mut bases = [0; Q];
+        for at in 0..Q {
+            x[at] = &self.queries[queries.row[at]][queries.head[at] * dim..][..dim];
+            bases[at] = at * stride;
+        }
+        for at in 0..Q {
+            let Seen { first, end, base } = queries.seen[at];
+            let scores = [at * stride];
+            self.score_run::<S, 1>([x[at]], first..end.min(queries.first), scores, [base]);
+            self.score_run::<S, 1>([x[at]], queries.end.max(first)..end, scores, [base]);
+        }
+        let mut seen_bases = [0; Q];
+        for at in 0..Q {
+            seen_bases[at] = queries.seen[at].base;
+        }
+        self.score_run::<S, Q>(x, queries.first..queries.end, bases, seen_bases);
+    }
+
+    /// The scores of `positions`; that of position `base[at]` goes to `scores[at]`.
+    #[inline(always)]
+    fn score_run<S: Simd, const Q: usize>(
+        &mut self,
+        x: [&[f32]; Q],
+        positions: Range<usize>,
+        scores: [usize; Q],
+        base: [usize; Q],
+    ) {
+        let (dim, width) = (self.shape.head_dim, self.state.key_width);
+        let mut position = positions.start;
+        while position < positions.end {
+            let (row, run) = self.state.run(position, positions.end);
             let keys = &self.state.keys[row * width + self.kv_head * dim..];
-            let mut queries: [&[f32]; H] = [&[]; H];
-            for at in 0..H {
-                queries[at] = &self.queries[(head + at) * dim..][..dim];
-            }
             let mut at = 0;
             while S::WIDE && at + 4 <= run {
-                let scores = products::<S, T, H, 4>(queries, &keys[at * width..], width);
-                self.put_scores(scores, position + at - seen.base, stride);
+                let products = products::<S, T, Q, 4>(x, &keys[at * width..], width);
+                self.put_scores(products, position + at, &scores, &base);
                 at += 4;
             }
             while at < run {
-                let scores = products::<S, T, H, 1>(queries, &keys[at * width..], width);
-                self.put_scores(scores, position + at - seen.base, stride);
+                let products = products::<S, T, Q, 1>(x, &keys[at * width..], width);
+                self.put_scores(products, position + at, &scores, &base);
                 at += 1;
             }
             position += run;
@@ -171,53 +243,86 @@ impl<T: Number> Attend<'_, T> {
     }
 
     #[inline(always)]
-    fn put_scores<const H: usize, const O: usize>(
+    fn put_scores<const Q: usize, const O: usize>(
         &mut self,
-        products: [[f32; O]; H],
-        at: usize,
-        stride: usize,
+        products: [[f32; O]; Q],
+        position: usize,
+        scores: &[usize; Q],
+        base: &[usize; Q],
     ) {
-        for (head, products) in products.into_iter().enumerate() {
-            let scores = &mut self.scores[head * stride + at..][..O];
-            for (score, product) in scores.iter_mut().zip(products) {
+        for query in 0..Q {
+            let start = scores[query] + position - base[query];
+            let scores = &mut self.scores[start..start + O];
+            for (score, product) in scores.iter_mut().zip(products[query]) {
                 *score = product * self.shape.scale;
             }
         }
     }
 
-    /// `C` vectors of the outputs of `H` heads.
+    /// `C` vectors of the outputs of `Q` queries: positions before those that all see, those, and those after them.
     #[inline(always)]
-    fn sum_values<S: Simd, const H: usize, const C: usize>(
+    fn sum_values<S: Simd, const Q: usize, const C: usize>(
         &mut self,
-        head: usize,
+        queries: &Queries<Q>,
         chunk: usize,
-        seen: Seen,
         stride: usize,
-        shares: &[f32; H],
+        shares: &[f32; Q],
     ) {
         let dim = self.shape.value_dim;
-        let (start, end) = (chunk * LANES, ((chunk + C) * LANES).min(dim));
-        let mut sums = [[S::zero(); C]; H];
-        let mut position = seen.first;
-        while position < seen.end {
-            let (row, run) = self.state.run(position, seen.end);
+        let columns = chunk * LANES..((chunk + C) * LANES).min(dim);
+        let mut sums = [[S::zero(); C]; Q];
+        let mut bases = [0; Q];
+        for at in 0..Q {
+            let Seen { first, end, base } = queries.seen[at];
+            bases[at] = (at * stride).wrapping_sub(base);
+            let own = [&mut sums[at]];
+            self.add_values::<S, 1, C>(own, &columns, first..end.min(queries.first), [bases[at]]);
+        }
+        let common = queries.first..queries.end;
+        self.add_values::<S, Q, C>(sums.each_mut(), &columns, common, bases);
+        for at in 0..Q {
+            let Seen { first, end, .. } = queries.seen[at];
+            let own = [&mut sums[at]];
+            self.add_values::<S, 1, C>(own, &columns, queries.end.max(first)..end, [bases[at]]);
+            let start = queries.head[at] * dim;
+            let out = &mut self.out[queries.row[at]][start + columns.start..start + columns.end];
+            for (out, sum) in out.chunks_mut(LANES).zip(sums[at]) {
+                store_rest(sum.mul(S::splat(shares[at])), out);
+            }
+        }
+    }
+
+    /// Adds the values of `positions` times their scores; that of position `p` is at `base + p` of the scores.
+    #[inline(always)]
+    fn add_values<S: Simd, const Q: usize, const C: usize>(
+        &self,
+        to: [&mut [S; C]; Q],
+        columns: &Range<usize>,
+        positions: Range<usize>,
+        bases: [usize; Q],
+    ) {
+        let mut sums = [[S::zero(); C]; Q];
+        for query in 0..Q {
+            sums[query] = *to[query];
+        }
+        let mut position = positions.start;
+        while position < positions.end {
+            let (row, run) = self.state.run(position, positions.end);
             for at in 0..run {
                 let value = (row + at) * self.state.value_width + self.kv_head * self.state.value_step;
-                let loaded = load_chunks::<S, T, C>(&self.state.values[value + start..value + end]);
-                for head in 0..H {
-                    let score = S::splat(self.scores[head * stride + position + at - seen.base]);
+                let values = &self.state.values[value + columns.start..value + columns.end];
+                let loaded = load_chunks::<S, T, C>(values);
+                for query in 0..Q {
+                    let score = S::splat(self.scores[bases[query].wrapping_add(position + at)]);
                     for chunk in 0..C {
-                        sums[head][chunk] = loaded[chunk].fma(score, sums[head][chunk]);
+                        sums[query][chunk] = loaded[chunk].fma(score, sums[query][chunk]);
                     }
                 }
             }
             position += run;
         }
-        for at in 0..H {
-            let out = &mut self.out[(head + at) * dim + start..(head + at) * dim + end];
-            for (out, sum) in out.chunks_mut(LANES).zip(sums[at]) {
-                store_rest(sum.mul(S::splat(shares[at])), out);
-            }
+        for (to, sums) in to.into_iter().zip(sums) {
+            *to = sums;
         }
     }
 }

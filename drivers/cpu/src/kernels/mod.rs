@@ -21,7 +21,7 @@ mod rope;
 mod route;
 mod store;
 
-pub(crate) use attention::{Attend, AttentionShape, SCORE_HEADS, StateRows};
+pub(crate) use attention::{Attend, AttentionShape, SCORE_QUERIES, StateRows, TILE_ROWS};
 pub(crate) use convolution::Convolve;
 pub(crate) use delta::DeltaToken;
 pub(crate) use elementwise::{CombineGroups, Function, Map, Pairing, ScaleGroups, Zip};

@@ -1,14 +1,19 @@
 //! Attention of a step: its keys and values go to the state first, then every row looks back.
 
+use std::ops::Range;
+
 use mains_contract::{Node, Op, SequenceSpan, StateId, Step, WeightId};
 
 use super::CpuModel;
 use super::values::{Out, Rows};
 use crate::disjoint::Disjoint;
 use crate::isa::Detected;
-use crate::kernels::{Attend, AttentionShape, Number, StateNumber, StateRows, StoreRow};
+use crate::kernels::{Attend, AttentionShape, Number, StateNumber, StateRows, StoreRow, TILE_ROWS};
 use crate::pool::Pool;
 use crate::state::{KeysAndValues, State, Store, TokenState};
+
+/// Pieces of work for each thread from which rows are computed in tiles: enough that the last ones to end hold up little.
+const MIN_ITEMS: usize = 4;
 
 /// What the threads of one attention share.
 struct Shared<'a> {
@@ -60,54 +65,84 @@ impl CpuModel {
 }
 
 impl Shared<'_> {
-    fn attend<T: Number + Sync>(&self, state: &TokenState, rows: &KeysAndValues<T>) {
+    fn attend<T: Number + Sync>(&self, state: &TokenState, rows_of: &KeysAndValues<T>) {
         let shape = self.shape;
         let group = shape.heads / shape.kv_heads;
-        let items = self.step.tokens.len() * shape.kv_heads;
-        let last =
-            |span: &SequenceSpan<'_>| self.step.positions[(span.first_row + span.rows - 1) as usize] as usize;
+        let rows = self.step.tokens.len();
+        let last = |span: &SequenceSpan<'_>| self.step.positions[end_of(span) - 1] as usize;
         let seen =
             |row: usize, span: &SequenceSpan<'_>| shape.seen(self.step.positions[row] as usize, last(span));
-        let positions: usize = (0..self.step.tokens.len())
+        let positions: usize = (0..rows)
             .map(|row| seen(row, span_of(self.step.sequences, row)).len())
             .sum();
         let cost = positions.saturating_mul(shape.heads * (shape.head_dim + shape.value_dim));
         // Values are a state's own, or the first numbers of its keys.
         let (values, value_width, value_step) = match state.value_width {
-            0 => (&rows.keys, state.key_width, shape.head_dim),
-            width => (&rows.values, width, shape.value_dim),
+            0 => (&rows_of.keys, state.key_width, shape.head_dim),
+            width => (&rows_of.values, width, shape.value_dim),
         };
-        self.pool.interleave(items, cost, |thread, item| {
-            let (row, kv_head) = (item / shape.kv_heads, item % shape.kv_heads);
-            let span = span_of(self.step.sequences, row);
-            let start = row * self.out_stride + kv_head * group * shape.value_dim;
-            // SAFETY: each item has outputs of its own, and is given to one thread.
-            let out = unsafe { self.out.part(start..start + group * shape.value_dim) };
-            // SAFETY: each thread has a share of its own, and drops it before its next item.
-            let scores = unsafe {
-                self.scores
-                    .part(thread * self.scores_len..(thread + 1) * self.scores_len)
-            };
-            self.isa.run(Attend {
-                shape,
-                state: StateRows {
-                    keys: &rows.keys,
-                    values,
-                    key_width: state.key_width,
-                    value_width,
-                    value_step,
-                    block_tokens: state.block_tokens,
-                    blocks: span.blocks,
-                },
-                kv_head,
-                seen: seen(row, span),
-                sinks: self.sinks.map(|sinks| &sinks[kv_head * group..][..group]),
-                queries: &self.queries.row(row)[kv_head * group * shape.head_dim..][..group * shape.head_dim],
-                scores,
-                out,
+        // Rows of a tile share loads, but a step of few rows is better spread over the threads.
+        let tile = if rows * shape.kv_heads >= TILE_ROWS * MIN_ITEMS * self.pool.threads() {
+            TILE_ROWS
+        } else {
+            1
+        };
+        self.pool
+            .interleave(rows.div_ceil(tile) * shape.kv_heads, cost, |thread, item| {
+                let (first, kv_head) = (item / shape.kv_heads * tile, item % shape.kv_heads);
+                let end = rows.min(first + tile);
+                let mut row = first;
+                while row < end {
+                    let span = span_of(self.step.sequences, row);
+                    let together = row..end.min(end_of(span));
+                    row = together.end;
+                    // SAFETY: each thread has a share of its own, and drops it before its next rows.
+                    let scores = unsafe {
+                        self.scores
+                            .part(thread * self.scores_len..(thread + 1) * self.scores_len)
+                    };
+                    self.isa.run(Attend {
+                        shape,
+                        state: StateRows {
+                            keys: &rows_of.keys,
+                            values,
+                            key_width: state.key_width,
+                            value_width,
+                            value_step,
+                            block_tokens: state.block_tokens,
+                            blocks: span.blocks,
+                        },
+                        kv_head,
+                        rows: together.len(),
+                        seen: of_rows(&together, |row| seen(row, span)),
+                        sinks: self.sinks.map(|sinks| &sinks[kv_head * group..][..group]),
+                        queries: of_rows(&together, |row| {
+                            &self.queries.row(row)[kv_head * group * shape.head_dim..]
+                                [..group * shape.head_dim]
+                        }),
+                        scores,
+                        out: of_rows(&together, |row| {
+                            let start = row * self.out_stride + kv_head * group * shape.value_dim;
+                            // SAFETY: each row and key head has outputs of its own, and is given to one thread once.
+                            unsafe { self.out.part(start..start + group * shape.value_dim) }
+                        }),
+                    });
+                }
             });
-        });
     }
+}
+
+/// What `of` gives for each of `rows`; defaults for those that a whole tile would have.
+fn of_rows<T: Default>(rows: &Range<usize>, of: impl Fn(usize) -> T) -> [T; TILE_ROWS] {
+    std::array::from_fn(|at| {
+        let row = rows.start + at;
+        if row < rows.end { of(row) } else { T::default() }
+    })
+}
+
+/// The row after the last of `span`.
+fn end_of(span: &SequenceSpan<'_>) -> usize {
+    (span.first_row + span.rows) as usize
 }
 
 fn shape_of(op: &Op) -> (AttentionShape, Option<WeightId>) {
@@ -153,7 +188,7 @@ fn store_step(
     values: Option<Rows<'_>>,
 ) {
     for span in step.sequences {
-        for row in span.first_row as usize..(span.first_row + span.rows) as usize {
+        for row in span.first_row as usize..end_of(span) {
             let to = state.row(span.blocks, step.positions[row] as usize);
             let widths = [state.key_width, state.value_width];
             let (keys, values) = (keys.row(row), values.map(|values| values.row(row)));

@@ -18,7 +18,7 @@ use mains_contract::{
 
 use crate::arena::{Arena, padded, zeroed};
 use crate::isa::Detected;
-use crate::kernels::{QuantizedRows, SCORE_HEADS, fill_angles};
+use crate::kernels::{QuantizedRows, SCORE_QUERIES, fill_angles};
 use crate::load::Weights;
 use crate::plan::{Plan, SCORE_SLACK, angle_numbers};
 use crate::pool::Pool;
@@ -63,7 +63,7 @@ impl Scratch {
     fn new(plan: &Plan, limits: &StepLimits, threads: usize) -> Result<Self, DriverError> {
         let what = "working memory";
         let most = &plan.scratch;
-        let scores = threads * SCORE_HEADS * limits.context.saturating_add(SCORE_SLACK);
+        let scores = threads * SCORE_QUERIES * limits.context.saturating_add(SCORE_SLACK);
         Ok(Self {
             scores: zeroed(scores, "attention scores")?,
             panels: Arena::new(threads.saturating_mul(most.panel_bytes), what)?,

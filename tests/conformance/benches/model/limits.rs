@@ -27,7 +27,12 @@ pub(crate) struct Limits {
 
 impl Display for Limits {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
-        let Self { read_bytes, int8, bf16, f32 } = self;
+        let Self {
+            read_bytes,
+            int8,
+            bf16,
+            f32,
+        } = self;
         write!(to, "{read_bytes:.0} {int8:.0} {bf16:.0} {f32:.0}")
     }
 }
@@ -55,7 +60,10 @@ fn rate<R: FnMut()>(threads: usize, prepare: impl Fn() -> R + Sync) -> f64 {
             1.0 / times.fold(f64::INFINITY, f64::min)
         };
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(own)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(0.0))
+            .collect()
     });
     totals.into_iter().sum()
 }

@@ -46,7 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn answer(steps: &mut Steps<Box<dyn LoadedModel>>, threads: usize, line: &str) -> Result<String, Box<dyn Error>> {
+fn answer(
+    steps: &mut Steps<Box<dyn LoadedModel>>,
+    threads: usize,
+    line: &str,
+) -> Result<String, Box<dyn Error>> {
     let mut words = line.split_whitespace();
     let command = words.next().unwrap_or_default();
     let numbers = words.map(str::parse).collect::<Result<Vec<u32>, _>>()?;

@@ -58,7 +58,11 @@ impl Steps<Box<dyn LoadedModel>> {
     }
 
     /// `tokens` tokens for each of `sequences`, one a step.
-    pub(crate) fn decode(&mut self, tokens: u32, sequences: u32) -> Result<Seconds, Box<dyn std::error::Error>> {
+    pub(crate) fn decode(
+        &mut self,
+        tokens: u32,
+        sequences: u32,
+    ) -> Result<Seconds, Box<dyn std::error::Error>> {
         if tokens as usize > CONTEXT || sequences as usize > SEQUENCES {
             return Err(format!("at most {SEQUENCES} sequences of {CONTEXT} tokens").into());
         }
@@ -99,7 +103,8 @@ impl Steps<Box<dyn LoadedModel>> {
             output_rows,
             inputs: &[],
         };
-        self.model.run(&step, &mut self.logits[..output_rows.len() * self.vocabulary])
+        self.model
+            .run(&step, &mut self.logits[..output_rows.len() * self.vocabulary])
     }
 }
 
