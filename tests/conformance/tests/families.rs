@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use mains_conformance::families::{Reference, all, distance, engine, fixtures, greedy, open};
 use mains_contract::{BlockFormat, StepLimits};
-use mains_driver_cpu::{CpuDriver, CpuOptions};
 use mains_driver_reference::ReferenceDriver;
 use mains_engine::models::Cast;
 
@@ -16,23 +15,6 @@ fn bound(family: &str) -> f64 {
         _ => 1e-4,
     }
 }
-
-/// A family with its bounds on the CPU driver, in standard deviations of the logits.
-struct Case {
-    family: &'static str,
-    /// Weights in BF16 as published, keys and values in F16: nearer than llama.cpp of August 2026 in BF16, whose
-    /// distance was measured on the same model.
-    cpu_bound: f64,
-    /// The same with matrices in Q8_0: a tenth more than the `transformers` library itself when its weights, and the
-    /// activations before each matrix, are rounded to int8 in the same blocks (0.30). Of that the weights alone make 0.22.
-    quantized_bound: f64,
-}
-
-const CASES: &[Case] = &[Case {
-    family: "qwen3",
-    cpu_bound: 0.056,
-    quantized_bound: 0.33,
-}];
 
 fn folder(family: &str) -> PathBuf {
     fixtures().join("families").join(family)
@@ -57,23 +39,6 @@ fn the_reference_driver_computes_what_is_published() {
             let found = distance(&model, &ReferenceDriver::new(), &expected);
             println!("{}: {found:.1e}", form.display());
             assert!(found < bound(&family), "{}: {found}", form.display());
-        }
-    }
-}
-
-#[test]
-fn the_cpu_driver_is_nearer_than_the_peer() {
-    let driver = CpuDriver::new(CpuOptions::default()).unwrap();
-    for case in CASES {
-        let expected = Reference::of(case.family);
-        for (format, bound) in [
-            (BlockFormat::BF16, case.cpu_bound),
-            (BlockFormat::Q8_0, case.quantized_bound),
-        ] {
-            let model = open(&folder(case.family), BlockFormat::F16, Cast::Matrices(format));
-            let found = distance(&model, &driver, &expected);
-            println!("{} on cpu in {format}: {found:.1e}", case.family);
-            assert!(found < bound, "{} in {format}: {found}", case.family);
         }
     }
 }
