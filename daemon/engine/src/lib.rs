@@ -11,7 +11,7 @@ pub mod scheduler;
 pub mod state;
 
 pub use engine::{
-    Engine, EngineConfig, EngineError, EngineStats, SequenceEvent, SequenceRequest, SubmitError,
+    Engine, EngineConfig, EngineError, EngineStats, Segments, SequenceEvent, SequenceRequest, SubmitError,
     logits_limits, logits_of,
 };
 pub use scheduler::SequenceId;

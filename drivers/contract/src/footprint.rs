@@ -1,5 +1,8 @@
 //! The bytes of a load, as values: the planner needs no device and no driver.
 
+use std::iter::Sum;
+use std::ops::Add;
+
 use crate::Bytes;
 
 /// The most that any step of a load may ask for. All of it is allocated at load.
@@ -115,5 +118,49 @@ impl Footprint {
     #[must_use]
     pub fn total(&self) -> Bytes {
         self.weights + self.state + self.activations + self.scratch
+    }
+}
+
+impl Add for FootprintModel {
+    type Output = Self;
+
+    /// What two loads under the same limits take.
+    fn add(self, other: Self) -> Self {
+        Self {
+            weights: self.weights + other.weights,
+            state_per_token: self.state_per_token + other.state_per_token,
+            state_per_sequence: self.state_per_sequence + other.state_per_sequence,
+            activations_per_row: self.activations_per_row + other.activations_per_row,
+            activations_per_output_row: self.activations_per_output_row + other.activations_per_output_row,
+            scratch: self.scratch + other.scratch,
+            scratch_per_row: self.scratch_per_row + other.scratch_per_row,
+            scratch_per_context_token: self.scratch_per_context_token + other.scratch_per_context_token,
+            scratch_per_table_entry: self.scratch_per_table_entry + other.scratch_per_table_entry,
+        }
+    }
+}
+
+impl Sum for FootprintModel {
+    fn sum<I: Iterator<Item = Self>>(models: I) -> Self {
+        models.fold(Self::default(), Add::add)
+    }
+}
+
+impl Add for Footprint {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            weights: self.weights + other.weights,
+            state: self.state + other.state,
+            activations: self.activations + other.activations,
+            scratch: self.scratch + other.scratch,
+        }
+    }
+}
+
+impl Sum for Footprint {
+    fn sum<I: Iterator<Item = Self>>(footprints: I) -> Self {
+        footprints.fold(Self::default(), Add::add)
     }
 }

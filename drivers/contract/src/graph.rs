@@ -129,6 +129,17 @@ impl Graph {
         self.states.iter().any(per_sequence)
     }
 
+    /// Positions that are ever read again, the newest included: the widest window. `None` when some attention sees all
+    /// positions, or there is none.
+    #[must_use]
+    pub fn window(&self) -> Option<usize> {
+        let windows = self.states.iter().filter_map(|spec| match spec {
+            StateSpec::PerToken { window, .. } => Some(window.unwrap_or(usize::MAX)),
+            StateSpec::PerSequence { .. } => None,
+        });
+        windows.max().filter(|window| *window < usize::MAX)
+    }
+
     /// The state that has the storage of `state`: itself, or the one that it is shared with.
     ///
     /// # Panics

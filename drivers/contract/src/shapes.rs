@@ -146,6 +146,7 @@ impl GraphBuilder {
             expect(name, *kept, *found)?;
         }
         self.check_token_state(name, *state, kept, widths.len() > 1)?;
+        self.check_window(name, *state, *window)?;
         Ok(heads * value_dim)
     }
 
@@ -187,6 +188,25 @@ impl GraphBuilder {
                 name,
                 "shares a state that does not exist, is not alike or is not written before".to_owned(),
             )),
+        }
+    }
+
+    /// The state keeps all positions that are seen: beyond its window the engine gives blocks to others.
+    fn check_window(
+        &self,
+        name: &'static str,
+        state: StateId,
+        seen: Option<usize>,
+    ) -> Result<(), GraphError> {
+        match self.states.get(state.0 as usize) {
+            Some(StateSpec::PerToken {
+                window: Some(kept), ..
+            }) if seen.is_none_or(|seen| seen > *kept) => {
+                let seen = seen.map_or("all".to_owned(), |seen| seen.to_string());
+                let reason = format!("sees {seen} positions of a state that keeps {kept}");
+                Err(invalid(name, reason))
+            }
+            _ => Ok(()),
         }
     }
 

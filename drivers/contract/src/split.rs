@@ -31,6 +31,28 @@ impl Graph {
         Ok((self.before(cut, &border)?, self.after(cut, &border)?))
     }
 
+    /// The graph cut after each of these layers, which grow: one part more than there are cuts.
+    ///
+    /// # Errors
+    /// As [`Graph::split`]; [`GraphError::Invalid`] also when the layers do not grow.
+    pub fn split_all(&self, after_layers: &[usize]) -> Result<Vec<Self>, GraphError> {
+        let mut parts = Vec::with_capacity(after_layers.len() + 1);
+        let (mut rest, mut first_layer) = (self.clone(), 0);
+        for layer in after_layers {
+            let Some(after) = layer.checked_sub(first_layer) else {
+                return Err(refuse(format!(
+                    "a cut after layer {layer} comes behind one after layer {}",
+                    first_layer - 1
+                )));
+            };
+            let (part, more) = rest.split(after)?;
+            parts.push(part);
+            (rest, first_layer) = (more, layer + 1);
+        }
+        parts.push(rest);
+        Ok(parts)
+    }
+
     /// Values that are made before node `cut` and read from there on.
     fn border(&self, cut: usize) -> Vec<ValueId> {
         let later = self.nodes()[cut..]

@@ -134,17 +134,23 @@ impl Model {
     /// Formats of the graph's weights, by index: what drivers judge support and footprint by.
     #[must_use]
     pub fn formats(&self) -> Vec<BlockFormat> {
+        self.formats_of(&self.graph)
+    }
+
+    /// The same for a segment of the graph.
+    ///
+    /// # Panics
+    /// When `graph` has weights that the model's own does not have.
+    #[must_use]
+    pub fn formats_of(&self, graph: &Graph) -> Vec<BlockFormat> {
         let format = |name: &str| {
             let facts = self.weights.facts(name);
             facts
                 .expect("every weight of the graph was found when the model was opened")
                 .format
         };
-        self.graph
-            .weights()
-            .iter()
-            .map(|weight| format(&weight.name))
-            .collect()
+        let weights = graph.weights().iter();
+        weights.map(|weight| format(&weight.name)).collect()
     }
 
     /// Bytes of all weights in the formats that they are loaded in.

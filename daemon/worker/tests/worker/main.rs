@@ -6,5 +6,6 @@ mod commands;
 mod generate;
 mod memory;
 mod roles;
+mod segments;
 mod support;
 mod walls;

@@ -65,19 +65,14 @@ impl Worker {
 
     /// A worker with the pilot loaded, for `parallel` sequences of `context` positions.
     pub(crate) async fn loaded(context: u32, parallel: u32) -> (Self, Plan) {
-        let demand = Demand {
-            context: Some(context),
-            parallel: Some(parallel),
-            ..Demand::default()
-        };
-        let plan = mains_planner::plan(&inventory().await, &facts().await, "pilot", &demand).unwrap();
+        let plan = plan(context, parallel).await;
+        (Self::loaded_as(&plan).await, plan)
+    }
+
+    /// A worker with the pilot loaded as `plan` says.
+    pub(crate) async fn loaded_as(plan: &Plan) -> Self {
         let mut worker = Self::start(Role::Run).await;
-        let load = ToWorker::Load {
-            path: pilot(),
-            plan: plan.clone(),
-            threads: 0,
-        };
-        match worker.ask(load).await {
+        match worker.ask(load(plan)).await {
             Some(FromWorker::Loaded { footprint }) => {
                 assert_eq!(
                     footprint.total() + plan.bytes.runtime,
@@ -87,7 +82,7 @@ impl Worker {
             }
             other => panic!("no load: {other:?}"),
         }
-        (worker, plan)
+        worker
     }
 
     pub(crate) async fn say(&mut self, frame: ToWorker) {
@@ -153,6 +148,25 @@ impl Answer {
         self.chunks
             .iter()
             .filter(move |chunk| chunk.choice == Choice(choice))
+    }
+}
+
+/// The pilot's plan for `parallel` sequences of `context` positions.
+pub(crate) async fn plan(context: u32, parallel: u32) -> Plan {
+    let demand = Demand {
+        context: Some(context),
+        parallel: Some(parallel),
+        ..Demand::default()
+    };
+    mains_planner::plan(&inventory().await, &facts().await, "pilot", &demand).unwrap()
+}
+
+/// Loads the pilot as `plan` says.
+pub(crate) fn load(plan: &Plan) -> ToWorker {
+    ToWorker::Load {
+        path: pilot(),
+        plan: plan.clone(),
+        threads: 0,
     }
 }
 

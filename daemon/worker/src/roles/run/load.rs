@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use mains_contract::{DriverError, Footprint, Graph, OutputName, StepLimits, WeightData, WeightSource};
 use mains_engine::models::{Cast, Model, ModelOptions, Weights};
-use mains_engine::{Engine, EngineConfig};
+use mains_engine::{Engine, EngineConfig, Segments};
 use mains_types::{Plan, Segment};
 
 use super::prepare::Preparer;
@@ -41,20 +41,25 @@ pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Re
         model.family.name
     );
     let vocabulary = Vocabulary::of(&model).with_context(|| path.display().to_string())?;
-    let segment = only_segment(plan, model.info.layers)?;
-    let driver = drivers::open(&segment.driver, drivers::threads(threads))?;
-    drivers::check(&*driver, &model.graph, &model.formats())?;
+    let segments = segments(plan, &model)?;
     let limits = limits(plan, &model.graph);
     let source = Beating {
         weights: &model.weights,
         beat,
     };
-    let loaded = driver.load(Arc::clone(&model.graph), &source, &limits)?;
+    let mut parts = Vec::with_capacity(plan.segments.len());
+    for (segment, graph) in plan.segments.iter().zip(segments.graphs()) {
+        let driver = drivers::open(&segment.driver, drivers::threads(threads))?;
+        drivers::check(&*driver, graph, &model.formats_of(graph))?;
+        parts.push(driver.load(Arc::clone(graph), &source, &limits)?);
+    }
+    let loaded = segments.join(parts, &limits)?;
     let footprint = loaded.footprint();
     keeps(plan, &footprint)?;
     let config = EngineConfig {
         limits,
         vocabulary: model.info.vocabulary as usize,
+        window: model.graph.window(),
     };
     Ok(Loaded {
         engine: Engine::new(loaded, config)?,
@@ -64,17 +69,36 @@ pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Re
     })
 }
 
-fn only_segment(plan: &Plan, layers: u32) -> Result<&Segment> {
-    match &plan.segments[..] {
-        [segment] if segment.first_layer == 0 && u64::from(segment.last_layer) + 1 == u64::from(layers) => {
-            Ok(segment)
-        }
-        [_] => bail!("the plan does not cover the model's {layers} layers; plan it again"),
-        segments => bail!(
-            "the plan has {} segments; this version computes on one device",
-            segments.len()
-        ),
+/// The graph, cut as the plan's segments say.
+fn segments(plan: &Plan, model: &Model) -> Result<Segments> {
+    let cuts = cuts(&plan.segments, model.info.layers)?;
+    Segments::cut(&model.graph, &cuts).with_context(|| {
+        let name = model.family.display_name;
+        format!("{name} can not be cut as the plan says; plan the model for one device")
+    })
+}
+
+/// The last layers of all segments but the last one, which must follow each other and cover `layers` layers.
+fn cuts(segments: &[Segment], layers: u32) -> Result<Vec<usize>> {
+    let mut next = 0;
+    for segment in segments {
+        ensure!(
+            segment.first_layer == next && segment.last_layer >= next,
+            "the plan has a segment of layers {} to {} where one from layer {next} must be; plan the model again",
+            segment.first_layer,
+            segment.last_layer
+        );
+        next = segment.last_layer.saturating_add(1);
     }
+    ensure!(
+        next == layers && !segments.is_empty(),
+        "the plan covers {next} layers, the model has {layers}; plan it again"
+    );
+    let (_, earlier) = segments.split_last().context("a plan has segments")?;
+    Ok(earlier
+        .iter()
+        .map(|segment| segment.last_layer as usize)
+        .collect())
 }
 
 fn limits(plan: &Plan, graph: &Graph) -> StepLimits {
@@ -122,5 +146,41 @@ impl WeightSource for Beating<'_> {
             reason: error.to_string(),
         })?;
         self.weights.weight(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mains_types::Segment;
+
+    use super::cuts;
+
+    fn found(ranges: &[(u32, u32)]) -> Result<Vec<usize>, String> {
+        let segment = |(first_layer, last_layer): &(u32, u32)| Segment {
+            device: "cpu".to_owned(),
+            driver: "cpu".to_owned(),
+            first_layer: *first_layer,
+            last_layer: *last_layer,
+        };
+        let segments: Vec<Segment> = ranges.iter().map(segment).collect();
+        cuts(&segments, 6).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn segments_cover_every_layer_once() {
+        assert_eq!(found(&[(0, 5)]), Ok(vec![]));
+        assert_eq!(found(&[(0, 1), (2, 2), (3, 5)]), Ok(vec![1, 2]));
+        for (ranges, reason) in [
+            (&[][..], "covers 0 layers"),
+            (&[(0, 4)], "covers 5 layers"),
+            (&[(0, 6)], "covers 7 layers"),
+            (&[(0, u32::MAX)], "the model has 6"),
+            (&[(0, 2), (2, 5)], "layers 2 to 5 where one from layer 3"),
+            (&[(0, 1), (3, 5)], "where one from layer 2"),
+            (&[(0, 3), (4, 3), (4, 5)], "layers 4 to 3"),
+        ] {
+            let error = found(ranges).unwrap_err();
+            assert!(error.contains(reason), "{ranges:?}: {error}");
+        }
     }
 }
