@@ -129,6 +129,7 @@ fn engine(limits: StepLimits) -> Engine {
     let config = EngineConfig {
         limits,
         vocabulary: VOCABULARY,
+        window: None,
     };
     Engine::new(Box::new(loaded), config).unwrap()
 }
@@ -337,6 +338,7 @@ fn every_position_draws_its_own_number() {
             EngineConfig {
                 limits: LIMITS,
                 vocabulary: VOCABULARY,
+                window: None,
             },
         )
         .unwrap();

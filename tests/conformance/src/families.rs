@@ -134,6 +134,7 @@ pub fn engine(model: &Model, driver: &dyn Driver, limits: StepLimits) -> Engine 
     let config = EngineConfig {
         limits,
         vocabulary: model.info.vocabulary as usize,
+        window: model.graph.window(),
     };
     Engine::new(load(model, driver, &limits), config).unwrap_or_else(|error| panic!("{error}"))
 }

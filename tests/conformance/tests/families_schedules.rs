@@ -129,7 +129,12 @@ fn check(model: &Model, driver: &dyn Driver, limits: StepLimits, requests: Vec<S
         slots: HashMap::new(),
         seen: Arc::clone(&seen),
     };
-    let mut engine = Engine::new(Box::new(witness), EngineConfig { limits, vocabulary }).unwrap();
+    let config = EngineConfig {
+        limits,
+        vocabulary,
+        window: model.graph.window(),
+    };
+    let mut engine = Engine::new(Box::new(witness), config).unwrap();
     let texts = generate(&mut engine, requests);
     let alone_limits = logits_limits(CONTEXT);
     let mut alone = load(model, driver, &alone_limits);

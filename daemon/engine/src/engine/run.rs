@@ -16,6 +16,8 @@ pub struct EngineConfig {
     pub limits: StepLimits,
     /// Tokens in the vocabulary.
     pub vocabulary: usize,
+    /// The graph's widest window ([`mains_contract::Graph::window`]).
+    pub window: Option<usize>,
 }
 
 impl EngineConfig {
@@ -68,7 +70,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Limits`] when the limits leave no room for one sequence of full context.
     pub fn new(loaded: Box<dyn LoadedModel>, config: EngineConfig) -> Result<Self, EngineError> {
-        let limits = SchedulerLimits::new(&config.limits).map_err(EngineError::Limits)?;
+        let limits = SchedulerLimits::new(&config.limits, config.window).map_err(EngineError::Limits)?;
         Ok(Self {
             loaded,
             config,
@@ -178,6 +180,9 @@ impl Engine {
         };
         if !plan.copies.is_empty() {
             self.loaded.copy_blocks(&plan.copies)?;
+        }
+        if !plan.slot_copies.is_empty() {
+            self.loaded.copy_slots(&plan.slot_copies)?;
         }
         let vocabulary = self.config.vocabulary;
         let wanted = plan.outputs.len() * vocabulary;

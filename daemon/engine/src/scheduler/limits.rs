@@ -17,15 +17,18 @@ pub struct SchedulerLimits {
     pub(super) block_tokens: usize,
     /// Slots of per-sequence state; 0 when there is no such state.
     pub(super) slots: u32,
+    /// Positions that are ever read again, the newest included; all when absent.
+    pub(super) window: Option<usize>,
 }
 
 impl SchedulerLimits {
-    /// The scheduler's bounds under a load's `limits`. At most one sequence fewer runs than a step has rows, so that a
+    /// The scheduler's bounds under a load's `limits`, for a graph that reads the last `window` positions
+    /// ([`mains_contract::Graph::window`]). At most one sequence fewer runs than a step has rows, so that a
     /// prompt gets on while all others decode.
     ///
     /// # Errors
     /// A sentence when there is no room for one sequence of full context.
-    pub fn new(limits: &StepLimits) -> Result<Self, String> {
+    pub fn new(limits: &StepLimits, window: Option<usize>) -> Result<Self, String> {
         let StepLimits {
             rows,
             output_rows,
@@ -52,12 +55,15 @@ impl SchedulerLimits {
             context,
             blocks: count,
             block_tokens,
+            window,
         })
     }
 
-    /// Whether sequences may go on from each other's blocks: not where blocks are only a part of their state.
-    pub(super) fn shares_prefixes(&self) -> bool {
-        self.slots == 0
+    /// Blocks at the beginning of a sequence that nothing reads again once `computed` positions are.
+    pub(super) fn blocks_beyond_windows(&self, computed: usize) -> usize {
+        // The next position sees itself and those before it.
+        let beyond = |window: usize| (computed + 1).saturating_sub(window) / self.block_tokens;
+        self.window.map_or(0, beyond)
     }
 
     /// Blocks for `positions` positions and one block more, at most those of a full context.

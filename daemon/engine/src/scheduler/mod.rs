@@ -7,7 +7,10 @@
 //!
 //! A sequence that is admitted goes on from the blocks that the prefix cache knows for its beginning, its own from before
 //! a preemption among them. Where a graph keeps sums over a sequence too (linear attention) blocks are only a part of
-//! the state: there the prefix cache is off, and each choice of a request computes the prompt for itself.
+//! the state: there it goes on from a checkpoint. Slots that no running sequence needs hold checkpoints, copies that are
+//! made at the end of a prompt's last whole block and where a prompt leaves what it has in common with an earlier one.
+//!
+//! Where all attention is windowed, blocks that are beyond every window of a sequence go to others.
 
 mod admission;
 mod limits;

@@ -25,6 +25,8 @@ pub struct PlannedSpan {
 pub struct StepPlan {
     /// Copies of blocks that come before the step, in order.
     pub copies: Vec<(BlockId, BlockId)>,
+    /// Copies of slots that come before the step, in order.
+    pub slot_copies: Vec<(SlotId, SlotId)>,
     /// Token ids, one a row.
     pub tokens: Vec<u32>,
     /// Positions, one a row.

@@ -125,7 +125,7 @@ impl Scheduler {
     /// sequence waits for [`Scheduler::push`] or [`Scheduler::remove`].
     pub fn plan(&mut self) -> Option<StepPlan> {
         let mut plan = StepPlan::default();
-        self.keep_blocks();
+        self.keep(&mut plan);
         let preemptions = self.counters.preemptions;
         self.plan_decodes(&mut plan);
         // Right after a preemption blocks are short: who came in now would be the next to go.
@@ -134,6 +134,7 @@ impl Scheduler {
         }
         self.plan_prompts(&mut plan);
         if plan.spans.is_empty() {
+            debug_assert!(plan.copies.is_empty() && plan.slot_copies.is_empty());
             return None;
         }
         self.counters.steps += 1;
@@ -160,11 +161,22 @@ impl Scheduler {
         (self.pool.free() + idle, self.pool.total())
     }
 
-    /// Tells the prefix cache what earlier steps have computed: from what this step computes nobody can go on yet.
-    fn keep_blocks(&mut self) {
-        if self.limits.shares_prefixes() {
-            for sequence in self.running.values_mut() {
-                sequence.keep_blocks(&mut self.prefixes, &mut self.pool, self.limits.block_tokens);
+    /// Tells the prefix cache what earlier steps have computed, since from what this step computes nobody can go on yet,
+    /// and gives up blocks beyond every window.
+    fn keep(&mut self, plan: &mut StepPlan) {
+        for sequence in self.running.values_mut() {
+            sequence.keep_blocks(&mut self.prefixes, &mut self.pool, self.limits.block_tokens);
+            let beyond = self.limits.blocks_beyond_windows(sequence.computed);
+            sequence.table.give_up(&mut self.pool, beyond);
+            if sequence.checkpoints.first() == Some(&sequence.computed) {
+                sequence.checkpoints.remove(0);
+                if let Some(own) = sequence.slot
+                    && self.prefixes.wants_slot(sequence.known)
+                    && let Some(slot) = self.slots.take().or_else(|| self.prefixes.take_slot())
+                {
+                    plan.slot_copies.push((own, slot));
+                    self.prefixes.keep_slot(sequence.known, slot);
+                }
             }
         }
     }
@@ -192,7 +204,7 @@ impl Scheduler {
             let Some(sequence) = self.running.get(&arrival) else {
                 continue;
             };
-            let rows = sequence.pending().min(left);
+            let rows = sequence.pending_in_step().min(left);
             if rows > 0 {
                 self.take_rows(arrival, rows, plan);
             }
@@ -219,7 +231,7 @@ impl Scheduler {
             };
             let needed = sequence.tokens.len().div_ceil(self.limits.block_tokens);
             let missing = needed.saturating_sub(sequence.table.blocks().len());
-            self.prefixes.make_free(&mut self.pool, missing);
+            self.prefixes.make_free(&mut self.pool, &mut self.slots, missing);
             if sequence.table.grow(&mut self.pool, needed).is_ok() {
                 return true;
             }
@@ -233,12 +245,10 @@ impl Scheduler {
     /// Moves a running sequence back to the waiting ones, at the place of its arrival.
     fn evict(&mut self, arrival: u64) {
         if let Some(mut sequence) = self.running.remove(&arrival) {
-            if self.limits.shares_prefixes() {
-                let block_tokens = self.limits.block_tokens;
-                sequence.keep_blocks(&mut self.prefixes, &mut self.pool, block_tokens);
-                self.prefixes
-                    .use_text(&sequence.tokens[..sequence.computed], block_tokens);
-            }
+            let block_tokens = self.limits.block_tokens;
+            sequence.keep_blocks(&mut self.prefixes, &mut self.pool, block_tokens);
+            self.prefixes
+                .find(&sequence.tokens[..sequence.computed], block_tokens);
             sequence.evict(&mut self.pool, &mut self.slots);
             self.waiting.insert(arrival, sequence);
         }

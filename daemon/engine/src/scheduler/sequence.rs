@@ -40,6 +40,8 @@ pub(super) struct Sequence {
     pub(super) started: bool,
     /// Where its per-sequence state is, while it runs.
     pub(super) slot: Option<SlotId>,
+    /// Lengths, growing and ends of blocks, at which the sums over it are to be kept for others.
+    pub(super) checkpoints: Vec<usize>,
     /// Takes no part until it is resumed.
     pub(super) paused: bool,
 }
@@ -58,6 +60,7 @@ impl Sequence {
             known: Prefix::EMPTY,
             started: false,
             slot: None,
+            checkpoints: Vec::new(),
             paused: false,
         }
     }
@@ -67,8 +70,18 @@ impl Sequence {
         self.tokens.len() - self.computed
     }
 
+    /// Pending tokens that may be computed in one step: up to the next checkpoint.
+    pub(super) fn pending_in_step(&self) -> usize {
+        let next = self.checkpoints.iter().find(|length| **length > self.computed);
+        next.map_or(self.tokens.len(), |length| *length) - self.computed
+    }
+
     /// Tells `cache` of every full block that was computed.
     pub(super) fn keep_blocks(&mut self, cache: &mut PrefixCache, pool: &mut BlockPool, block_tokens: usize) {
+        // Who took over a prompt without its beginning does not know which text it goes on from.
+        if self.known_blocks < self.table.given_up() {
+            return;
+        }
         let full = self.computed / block_tokens;
         for index in self.known_blocks..full {
             let tokens = &self.tokens[index * block_tokens..][..block_tokens];
@@ -83,6 +96,7 @@ impl Sequence {
         if let Some(slot) = self.slot.take() {
             slots.release(slot);
         }
+        self.checkpoints.clear();
         self.computed = 0;
         self.known_blocks = 0;
         self.known = Prefix::EMPTY;

@@ -18,6 +18,7 @@ fn next_token(tokens: &[u32]) -> u32 {
 struct World {
     scheduler: Scheduler,
     limits: StepLimits,
+    window: Option<usize>,
     slots: HashMap<(BlockId, usize), u32>,
     /// What was summed up in each slot.
     sums: HashMap<SlotId, Vec<u32>>,
@@ -28,9 +29,15 @@ struct World {
 
 impl World {
     fn new(limits: StepLimits) -> Self {
+        Self::windowed(limits, None)
+    }
+
+    /// Of a graph that sees the last `window` positions.
+    fn windowed(limits: StepLimits, window: Option<usize>) -> Self {
         Self {
-            scheduler: Scheduler::new(SchedulerLimits::new(&limits).unwrap()),
+            scheduler: Scheduler::new(SchedulerLimits::new(&limits, window).unwrap()),
             limits,
+            window,
             slots: HashMap::new(),
             sums: HashMap::new(),
             alive: BTreeMap::new(),
@@ -60,12 +67,7 @@ impl World {
         assert!(plan.tokens.len() <= self.limits.rows);
         assert!(plan.outputs.len() <= self.limits.output_rows);
         plan.step(&plan.sequence_spans()).check(&self.limits).unwrap();
-        for arrival in decoding {
-            if let Some(sequence) = self.scheduler.running.get(&arrival) {
-                let served = plan.spans.iter().any(|span| span.id == sequence.id);
-                assert!(served, "sequence {} starves", sequence.id.0);
-            }
-        }
+        self.check_order(&decoding, &plan);
         self.run(&plan);
         for id in &plan.outputs {
             let (tokens, end) = self.alive.get_mut(id).unwrap();
@@ -79,6 +81,23 @@ impl World {
         true
     }
 
+    /// Who was decoding comes first, the oldest goes on, and no row is left over while somebody could use it.
+    fn check_order(&self, decoding: &[u64], plan: &StepPlan) {
+        let running = &self.scheduler.running;
+        let decoding = decoding.iter().filter_map(|arrival| running.get(arrival));
+        for (index, sequence) in decoding.enumerate() {
+            let served = plan.spans.get(index).map(|span| span.id);
+            assert_eq!(served, Some(sequence.id), "sequence {} starves", sequence.id.0);
+        }
+        if let Some(oldest) = running.values().next() {
+            assert!(plan.spans.iter().any(|span| span.id == oldest.id));
+        }
+        if plan.tokens.len() < self.limits.rows {
+            let mut left = running.values().filter(|sequence| sequence.pending() > 0);
+            assert!(left.all(|sequence| sequence.checkpoints.contains(&sequence.computed)));
+        }
+    }
+
     fn decoding(&self) -> Vec<u64> {
         let running = self.scheduler.running.iter();
         running
@@ -90,6 +109,10 @@ impl World {
     /// Copies, writes, then checks that every row sees exactly its own sequence's tokens.
     fn run(&mut self, plan: &StepPlan) {
         if self.limits.slots > 0 {
+            for (from, to) in &plan.slot_copies {
+                let sum = self.sums.get(from).cloned().unwrap_or_default();
+                self.sums.insert(*to, sum);
+            }
             self.sum_up(plan);
         }
         for (from, to) in &plan.copies {
@@ -113,8 +136,10 @@ impl World {
         }
         for span in &plan.spans {
             let last = plan.positions[span.first_row + span.rows - 1] as usize;
+            let first = plan.positions[span.first_row] as usize;
+            let seen = self.window.map_or(0, |window| (first + 1).saturating_sub(window));
             let (tokens, _) = &self.alive[&span.id];
-            for (position, token) in tokens[..=last].iter().enumerate() {
+            for (position, token) in tokens[..=last].iter().enumerate().skip(seen) {
                 let found = self.slots.get(&place(plan.blocks_of(span), position));
                 assert_eq!(found, Some(token), "sequence {} at {position}", span.id.0);
             }
@@ -215,9 +240,10 @@ proptest! {
     #[test]
     fn every_sequence_ends_with_its_own_tokens(
         limits in limits(),
+        window in prop::option::of(1..20usize),
         actions in prop::collection::vec(action(), 0..80),
     ) {
-        let mut world = World::new(limits);
+        let mut world = World::windowed(limits, window);
         for (group, action) in (0..).zip(actions) {
             apply(&mut world, action, group);
             let (free, total) = world.scheduler.free_and_total_blocks();
@@ -293,12 +319,12 @@ fn the_youngest_is_preempted_and_keeps_its_tokens() {
 #[test]
 fn limits_without_room_for_one_sequence_are_refused() {
     let tight = StepLimits { blocks: 15, ..ROOMY };
-    let reason = SchedulerLimits::new(&tight).unwrap_err();
+    let reason = SchedulerLimits::new(&tight, None).unwrap_err();
     assert_eq!(
         reason,
         "15 blocks of 4 positions do not hold one sequence of 64: 16 are needed"
     );
-    assert!(SchedulerLimits::new(&StepLimits { rows: 0, ..ROOMY }).is_err());
+    assert!(SchedulerLimits::new(&StepLimits { rows: 0, ..ROOMY }, None).is_err());
 }
 
 #[test]
@@ -320,12 +346,72 @@ fn a_known_beginning_is_not_computed_again() {
 }
 
 #[test]
-fn sums_over_a_sequence_have_no_known_beginning() {
-    let mut world = World::new(StepLimits { slots: 2, ..ROOMY });
+fn sums_over_a_sequence_are_gone_on_from_at_a_checkpoint() {
+    let mut world = World::new(StepLimits { slots: 4, ..ROOMY });
+    let text: Vec<u32> = (0..21).collect();
     for _ in 0..2 {
-        world.submit((0..21).collect(), 1, None);
+        world.submit(text.clone(), 1, None);
         while world.step() {}
     }
+    // Five blocks of the first prompt; the last token is always computed.
     let counters = world.scheduler.counters();
-    assert_eq!((counters.rows, counters.cached_tokens), (42, 0));
+    assert_eq!((counters.rows, counters.cached_tokens), (21 + 1, 20));
+    // Where a text leaves another one is a checkpoint from the second time on.
+    for (last, cached) in [(70, 0), (80, 12), (90, 12)] {
+        let before = world.scheduler.counters().cached_tokens;
+        let text: Vec<u32> = (0..12).chain(last..last + 7).collect();
+        world.submit(text, 1, None);
+        while world.step() {}
+        assert_eq!(world.scheduler.counters().cached_tokens - before, cached);
+    }
+}
+
+#[test]
+fn a_running_sequence_is_worth_more_than_a_checkpoint() {
+    let mut world = World::new(StepLimits { slots: 2, ..ROOMY });
+    world.submit((0..21).collect(), 1, None);
+    while world.step() {}
+    assert_eq!(world.scheduler.prefixes.kept_slots(), 1);
+    world.submit((100..110).collect(), 9, None);
+    world.submit((0..21).collect(), 9, None);
+    assert!(world.step());
+    // The second one took the checkpoint's slot over with all that is in it.
+    let counters = world.scheduler.counters();
+    assert_eq!(
+        (counters.cached_tokens, world.scheduler.prefixes.kept_slots()),
+        (20, 0)
+    );
+    assert_eq!(world.scheduler.running_and_waiting(), (2, 0));
+    while world.step() {}
+}
+
+#[test]
+fn choices_go_on_from_the_first_ones_checkpoint() {
+    let mut world = World::new(StepLimits { slots: 4, ..ROOMY });
+    for _ in 0..3 {
+        world.submit((0..21).collect(), 3, Some(7));
+    }
+    while world.step() {}
+    assert_eq!(world.scheduler.counters().rows, 21 + 2 + 3 * 2);
+}
+
+#[test]
+fn blocks_beyond_every_window_go_to_others() {
+    let limits = StepLimits {
+        context: 40,
+        blocks: 10,
+        ..ROOMY
+    };
+    let mut preemptions = Vec::new();
+    for window in [None, Some(6)] {
+        let mut world = World::windowed(limits, window);
+        for first in [0, 100, 200] {
+            world.submit((first..first + 3).collect(), 37, None);
+        }
+        while world.step() {}
+        assert!(world.alive.is_empty());
+        preemptions.push(world.scheduler.counters().preemptions);
+    }
+    // Ten blocks hold one whole sequence, or three windows of up to three blocks.
+    assert!(preemptions[0] > 0 && preemptions[1] == 0, "{preemptions:?}");
 }

@@ -10,6 +10,6 @@ mod slots;
 mod table;
 
 pub use pool::BlockPool;
-pub use prefix::{Prefix, PrefixCache};
+pub use prefix::{KnownBlock, Prefix, PrefixCache};
 pub use slots::SlotPool;
 pub use table::{BlockTable, OutOfBlocks};

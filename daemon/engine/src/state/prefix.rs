@@ -4,12 +4,16 @@
 //! (a chain of hashes; the tokens themselves are compared, so no two texts are ever taken for one). The cache holds its
 //! blocks like a sequence does. One that nobody else holds is idle: it counts as free and is given up when blocks run
 //! short, the longest unused first and of one text the end before the beginning.
+//!
+//! Where a graph keeps sums over a sequence too, blocks are only a part of what a text has left behind. An entry may then
+//! hold a slot with the sums up to its end, a checkpoint: texts are gone on from there and from nowhere else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use mains_contract::BlockId;
+use mains_contract::{BlockId, SlotId};
 
-use super::{BlockPool, BlockTable};
+use super::{BlockPool, BlockTable, SlotPool};
 
 /// A text that ends with a full block: what the next block is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,7 +24,7 @@ impl Prefix {
     pub const EMPTY: Self = Self(0);
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     before: Prefix,
     tokens: Box<[u32]>,
@@ -28,95 +32,139 @@ struct Key {
 
 #[derive(Debug)]
 struct Entry {
-    prefix: Prefix,
+    key: Arc<Key>,
     block: BlockId,
     used: u64,
+    slot: Option<SlotId>,
+}
+
+/// One block of a known beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownBlock {
+    /// The block.
+    pub block: BlockId,
+    /// The text up to its end.
+    pub text: Prefix,
+    /// Where the sums up to its end are, if they are kept.
+    pub slot: Option<SlotId>,
 }
 
 /// Full blocks by their text.
 #[derive(Debug, Default)]
 pub struct PrefixCache {
-    entries: HashMap<Key, Entry>,
-    by_use: BTreeMap<u64, Key>,
+    texts: HashMap<Arc<Key>, Prefix>,
+    entries: HashMap<Prefix, Entry>,
+    by_use: BTreeMap<u64, Prefix>,
     prefixes: u64,
     uses: u64,
 }
 
 impl PrefixCache {
-    /// Shares the blocks of the longest known beginning of `tokens`, in whole blocks of `block_tokens`. Gives them and
-    /// the text that they hold.
-    pub fn find(
-        &mut self,
-        pool: &mut BlockPool,
-        tokens: &[u32],
-        block_tokens: usize,
-    ) -> (BlockTable, Prefix) {
-        let known = self.use_text(tokens, block_tokens);
-        let prefix = known.last().map_or(Prefix::EMPTY, |(_, prefix)| *prefix);
-        let blocks: Vec<BlockId> = known.into_iter().map(|(block, _)| block).collect();
-        for block in &blocks {
-            pool.share(*block);
-        }
-        (BlockTable::of(blocks), prefix)
-    }
-
-    /// Counts the known beginning of `tokens` as just used, its end longest ago. Gives its blocks, each with the text up
-    /// to its end.
-    pub fn use_text(&mut self, tokens: &[u32], block_tokens: usize) -> Vec<(BlockId, Prefix)> {
-        let mut keys = Vec::new();
+    /// The longest known beginning of `tokens`, in whole blocks of `block_tokens`. Counts as just used, its end longest
+    /// ago.
+    pub fn find(&mut self, tokens: &[u32], block_tokens: usize) -> Vec<KnownBlock> {
         let mut known = Vec::new();
         let mut before = Prefix::EMPTY;
         for tokens in tokens.chunks_exact(block_tokens) {
             let tokens = tokens.into();
-            let key = Key { before, tokens };
-            let Some(entry) = self.entries.get(&key) else {
+            let text = self.texts.get(&Key { before, tokens });
+            let Some((text, entry)) = text.and_then(|text| Some((*text, self.entries.get(text)?))) else {
                 break;
             };
-            before = entry.prefix;
-            known.push((entry.block, entry.prefix));
-            keys.push(key);
+            known.push(KnownBlock {
+                block: entry.block,
+                text,
+                slot: entry.slot,
+            });
+            before = text;
         }
-        for key in keys.iter().rev() {
-            self.touch(key);
+        for known in known.iter().rev() {
+            self.touch(known.text);
         }
         known
+    }
+
+    /// A table that shares these blocks.
+    pub fn share(pool: &mut BlockPool, known: &[KnownBlock]) -> BlockTable {
+        let blocks: Vec<BlockId> = known.iter().map(|known| known.block).collect();
+        for block in &blocks {
+            pool.share(*block);
+        }
+        BlockTable::of(blocks)
     }
 
     /// Keeps `block`, which holds `tokens` after the text `before`, unless another block is known for that text. Gives
     /// the longer text.
     pub fn insert(&mut self, pool: &mut BlockPool, before: Prefix, tokens: &[u32], block: BlockId) -> Prefix {
         let tokens = tokens.into();
-        let key = Key { before, tokens };
-        if let Some(known) = self.entries.get(&key) {
-            return known.prefix;
+        let key = Arc::new(Key { before, tokens });
+        if let Some(known) = self.texts.get(&key) {
+            return *known;
         }
         pool.share(block);
         self.prefixes += 1;
         self.uses += 1;
-        let prefix = Prefix(self.prefixes);
+        let text = Prefix(self.prefixes);
         let entry = Entry {
-            prefix,
+            key: Arc::clone(&key),
             block,
             used: self.uses,
+            slot: None,
         };
-        self.by_use.insert(self.uses, key.clone());
-        self.entries.insert(key, entry);
-        prefix
+        self.texts.insert(key, text);
+        self.entries.insert(text, entry);
+        self.by_use.insert(self.uses, text);
+        text
     }
 
-    /// Gives up idle blocks until `wanted` blocks of the pool are free. All or nothing; `false` when there are too few.
-    pub fn make_free(&mut self, pool: &mut BlockPool, wanted: usize) -> bool {
+    /// Whether the sums up to the end of `text` could be kept: the text is known and they are not kept yet.
+    #[must_use]
+    pub fn wants_slot(&self, text: Prefix) -> bool {
+        self.entries.get(&text).is_some_and(|entry| entry.slot.is_none())
+    }
+
+    /// Keeps the sums up to the end of `text`, which are in `slot`, for as long as the text is known.
+    ///
+    /// # Panics
+    /// When the text does not want a slot.
+    pub fn keep_slot(&mut self, text: Prefix, slot: SlotId) {
+        assert!(self.wants_slot(text), "slot {} is kept for nobody", slot.0);
+        if let Some(entry) = self.entries.get_mut(&text) {
+            entry.slot = Some(slot);
+        }
+    }
+
+    /// Gives up the checkpoint that was not used for longest. `None` when there is none.
+    pub fn take_slot(&mut self) -> Option<SlotId> {
+        let mut oldest = self.by_use.values().copied();
+        let text = oldest.find(|text| self.entries[text].slot.is_some())?;
+        self.entries.get_mut(&text)?.slot.take()
+    }
+
+    /// Checkpoints that are kept.
+    #[must_use]
+    pub fn kept_slots(&self) -> usize {
+        self.entries.values().filter(|entry| entry.slot.is_some()).count()
+    }
+
+    /// Gives up idle blocks until `wanted` blocks of the pool are free, and their checkpoints with them. All or nothing;
+    /// `false` when there are too few.
+    pub fn make_free(&mut self, pool: &mut BlockPool, slots: &mut SlotPool, wanted: usize) -> bool {
         let missing = wanted.saturating_sub(pool.free());
-        let oldest = self.by_use.values();
-        let idle = oldest.filter(|key| pool.holders(self.entries[*key].block) == 1);
-        let given_up: Vec<Key> = idle.take(missing).cloned().collect();
+        let oldest = self.by_use.values().copied();
+        let idle = oldest.filter(|text| pool.holders(self.entries[text].block) == 1);
+        let given_up: Vec<Prefix> = idle.take(missing).collect();
         if given_up.len() < missing {
             return false;
         }
-        for key in given_up {
-            if let Some(entry) = self.entries.remove(&key) {
+        for text in given_up {
+            if let Some(entry) = self.entries.remove(&text) {
+                self.texts.remove(&entry.key);
                 self.by_use.remove(&entry.used);
                 pool.release(entry.block);
+                if let Some(slot) = entry.slot {
+                    slots.release(slot);
+                }
             }
         }
         true
@@ -129,19 +177,21 @@ impl PrefixCache {
         blocks.filter(|block| pool.holders(*block) == 1).count()
     }
 
-    fn touch(&mut self, key: &Key) {
-        if let Some(entry) = self.entries.get_mut(key) {
+    fn touch(&mut self, text: Prefix) {
+        if let Some(entry) = self.entries.get_mut(&text) {
             self.by_use.remove(&entry.used);
             self.uses += 1;
             entry.used = self.uses;
-            self.by_use.insert(self.uses, key.clone());
+            self.by_use.insert(self.uses, text);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockPool, BlockTable, Prefix, PrefixCache};
+    use mains_contract::{BlockId, SlotId};
+
+    use super::{BlockPool, BlockTable, KnownBlock, Prefix, PrefixCache, SlotPool};
 
     fn kept(cache: &mut PrefixCache, pool: &mut BlockPool, text: &[u32]) -> BlockTable {
         let mut table = BlockTable::new();
@@ -151,6 +201,10 @@ mod tests {
             prefix = cache.insert(pool, prefix, tokens, block);
         }
         table
+    }
+
+    fn found(known: &[KnownBlock]) -> Vec<BlockId> {
+        known.iter().map(|known| known.block).collect()
     }
 
     #[test]
@@ -165,27 +219,51 @@ mod tests {
             (&[9, 9, 3, 4], other.blocks()),
             (&[3, 4], &[]),
         ] {
-            assert_eq!(cache.find(&mut pool, text, 2).0.blocks(), blocks, "{text:?}");
+            assert_eq!(found(&cache.find(text, 2)), blocks, "{text:?}");
         }
     }
 
     #[test]
     fn idle_blocks_are_given_up_from_the_end_of_the_longest_unused_text() {
-        let (mut cache, mut pool) = (PrefixCache::default(), BlockPool::new(6));
+        let (mut cache, mut pool, mut slots) = (PrefixCache::default(), BlockPool::new(6), SlotPool::new(0));
         let old = [1, 2, 3, 4, 5, 6];
         let new = [7, 8, 9, 10];
         kept(&mut cache, &mut pool, &old).release(&mut pool);
-        cache.use_text(&old, 2);
+        cache.find(&old, 2);
         let mut held = kept(&mut cache, &mut pool, &new);
         assert_eq!((pool.free(), cache.idle(&pool)), (1, 3));
-        assert!(cache.make_free(&mut pool, 2));
-        let mut old = cache.find(&mut pool, &old, 2).0;
+        assert!(cache.make_free(&mut pool, &mut slots, 2));
+        let known = cache.find(&old, 2);
+        let mut old = PrefixCache::share(&mut pool, &known);
         assert_eq!(old.blocks().len(), 2);
         // Now the old text is held as well.
-        assert!(!cache.make_free(&mut pool, 3));
+        assert!(!cache.make_free(&mut pool, &mut slots, 3));
         held.release(&mut pool);
-        assert!(cache.make_free(&mut pool, 4));
+        assert!(cache.make_free(&mut pool, &mut slots, 4));
         old.release(&mut pool);
-        assert!(cache.make_free(&mut pool, 6));
+        assert!(cache.make_free(&mut pool, &mut slots, 6));
+    }
+
+    #[test]
+    fn checkpoints_go_with_their_blocks_or_the_longest_unused_first() {
+        let (mut cache, mut pool, mut slots) = (PrefixCache::default(), BlockPool::new(4), SlotPool::new(3));
+        let (first, second) = ([1, 2, 3, 4], [5, 6]);
+        let mut tables = [&first[..], &second].map(|text| kept(&mut cache, &mut pool, text));
+        for text in [&first[..], &second] {
+            let text = cache.find(text, 2).last().unwrap().text;
+            assert!(cache.wants_slot(text));
+            cache.keep_slot(text, slots.take().unwrap());
+            assert!(!cache.wants_slot(text));
+        }
+        assert!(!cache.wants_slot(Prefix::EMPTY));
+        assert_eq!(cache.find(&first, 2).last().unwrap().slot, Some(SlotId(0)));
+        assert_eq!(cache.take_slot(), Some(SlotId(1)));
+        assert_eq!((cache.kept_slots(), slots.free()), (1, 1));
+        tables.iter_mut().for_each(|table| table.release(&mut pool));
+        assert!(cache.make_free(&mut pool, &mut slots, 4));
+        assert_eq!(
+            (cache.take_slot(), cache.kept_slots(), slots.free()),
+            (None, 0, 2)
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Slots of per-sequence state.
+//! Slots of per-sequence state: one a running sequence, the others for checkpoints of the prefix cache.
 
 use mains_contract::SlotId;
 
-/// Hands out slots, one to a sequence. Free slots go last in, first out, like blocks.
+/// Hands out slots. Free slots go last in, first out, like blocks.
 #[derive(Debug, Clone)]
 pub struct SlotPool {
     free: Vec<SlotId>,
@@ -18,6 +18,12 @@ impl SlotPool {
             free: (0..slots).rev().map(SlotId).collect(),
             needed: slots > 0,
         }
+    }
+
+    /// Slots that nobody has.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.len()
     }
 
     /// Takes a slot that nobody has.

@@ -12,6 +12,8 @@ pub struct OutOfBlocks;
 #[derive(Debug, Default)]
 pub struct BlockTable {
     blocks: Vec<BlockId>,
+    /// Leading blocks that are others' by now: nothing reads them any more.
+    given_up: usize,
 }
 
 impl BlockTable {
@@ -23,10 +25,10 @@ impl BlockTable {
 
     /// A table of blocks that are already held for it.
     pub(super) fn of(blocks: Vec<BlockId>) -> Self {
-        Self { blocks }
+        Self { blocks, given_up: 0 }
     }
 
-    /// The blocks, for a step.
+    /// The blocks, for a step; those that were given up among them.
     #[must_use]
     pub fn blocks(&self) -> &[BlockId] {
         &self.blocks
@@ -45,18 +47,37 @@ impl BlockTable {
         Ok(())
     }
 
-    /// A table that shares the first `blocks` blocks of this one.
+    /// A table that shares the first `blocks` blocks of this one, as far as they are held.
     #[must_use]
     pub fn share(&self, pool: &mut BlockPool, blocks: usize) -> Self {
+        let given_up = self.given_up.min(blocks);
         let blocks = self.blocks[..blocks].to_vec();
-        for block in &blocks {
+        for block in &blocks[given_up..] {
             pool.share(*block);
         }
-        Self { blocks }
+        Self { blocks, given_up }
+    }
+
+    /// Gives the first `blocks` blocks back: their positions are beyond every window. They keep their places in the
+    /// table.
+    pub fn give_up(&mut self, pool: &mut BlockPool, blocks: usize) {
+        for block in self.blocks.iter().take(blocks).skip(self.given_up) {
+            pool.release(*block);
+        }
+        self.given_up = self.given_up.max(blocks.min(self.blocks.len()));
+    }
+
+    /// Leading blocks that were given up.
+    #[must_use]
+    pub fn given_up(&self) -> usize {
+        self.given_up
     }
 
     /// Makes the block at `index` this sequence's own. Gives the copy that the driver has to make before anything is
     /// written, or `None` when nobody else holds the block.
+    ///
+    /// # Panics
+    /// When the block was given up.
     ///
     /// # Errors
     /// [`OutOfBlocks`] when a copy is needed and there is no block for it; nothing has changed then.
@@ -65,6 +86,7 @@ impl BlockTable {
         pool: &mut BlockPool,
         index: usize,
     ) -> Result<Option<(BlockId, BlockId)>, OutOfBlocks> {
+        assert!(index >= self.given_up, "block {index} of a table was given up");
         let shared = self.blocks[index];
         if pool.holders(shared) == 1 {
             return Ok(None);
@@ -77,9 +99,10 @@ impl BlockTable {
 
     /// Gives every block back.
     pub fn release(&mut self, pool: &mut BlockPool) {
-        for block in self.blocks.drain(..) {
+        for block in self.blocks.drain(..).skip(self.given_up) {
             pool.release(block);
         }
+        self.given_up = 0;
     }
 }
 
@@ -96,6 +119,7 @@ mod tests {
         Grow(usize, usize),
         Share(usize, usize, usize),
         Own(usize, usize),
+        GiveUp(usize, usize),
         Release(usize),
     }
 
@@ -104,6 +128,7 @@ mod tests {
             (0..4usize, 0..8usize).prop_map(|(table, blocks)| Action::Grow(table, blocks)),
             (0..4usize, 0..4usize, 0..8usize).prop_map(|(from, to, blocks)| Action::Share(from, to, blocks)),
             (0..4usize, 0..8usize).prop_map(|(table, index)| Action::Own(table, index)),
+            (0..4usize, 0..9usize).prop_map(|(table, blocks)| Action::GiveUp(table, blocks)),
             (0..4usize).prop_map(Action::Release),
         ]
     }
@@ -121,12 +146,15 @@ mod tests {
                 let blocks = blocks.min(tables[from].blocks().len());
                 tables[to] = tables[from].share(pool, blocks);
             }
-            Action::Own(table, index) if index < tables[table].blocks().len() => {
+            Action::Own(table, index)
+                if (tables[table].given_up()..tables[table].blocks().len()).contains(&index) =>
+            {
                 if tables[table].own(pool, index).is_ok() {
                     assert_eq!(pool.holders(tables[table].blocks()[index]), 1);
                 }
             }
             Action::Share(..) | Action::Own(..) => {}
+            Action::GiveUp(table, blocks) => tables[table].give_up(pool, blocks),
             Action::Release(table) => tables[table].release(pool),
         }
     }
@@ -140,7 +168,7 @@ mod tests {
             for action in &actions {
                 apply(action, &mut tables, &mut pool);
                 let mut held = HashMap::new();
-                for block in tables.iter().flat_map(BlockTable::blocks) {
+                for block in tables.iter().flat_map(|table| &table.blocks()[table.given_up()..]) {
                     *held.entry(*block).or_insert(0u32) += 1;
                 }
                 prop_assert_eq!(held.len() + pool.free(), pool.total());

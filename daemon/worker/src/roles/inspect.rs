@@ -103,6 +103,7 @@ fn runtime(vocabulary: u32) -> Bytes {
     let engine = EngineConfig {
         limits,
         vocabulary: vocabulary as usize,
+        window: None,
     };
     PROGRAM + Bytes(TOKENIZER_BYTES_PER_TOKEN).times(vocabulary.into()) + engine.host_bytes()
 }
