@@ -5,4 +5,5 @@
 
 pub mod families;
 pub mod ops;
+pub mod seeds;
 pub mod segments;
