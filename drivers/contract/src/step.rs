@@ -27,7 +27,8 @@ pub struct SequenceSpan<'a> {
     pub first_row: u32,
     /// How many rows.
     pub rows: u32,
-    /// Blocks of all its positions up to the last row's.
+    /// Blocks of all its positions up to the last row's. What no row sees, beyond [`crate::Graph::window`], may be in
+    /// anybody's block.
     pub blocks: &'a [BlockId],
     /// Where its per-sequence state is: its own while it runs. [`SlotId`] 0 under limits of no slots.
     pub slot: SlotId,
