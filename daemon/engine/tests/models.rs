@@ -76,6 +76,7 @@ fn weights_are_cast_on_the_way() {
     let options = ModelOptions {
         kv_format: BlockFormat::F32,
         cast: Cast::Matrices(BlockFormat::Q8_0),
+        context: None,
     };
     let model = Model::open(&fixture(), &options).unwrap();
     for (weight, format) in model.graph.weights().iter().zip(model.formats()) {
@@ -106,6 +107,7 @@ fn a_row_that_does_not_suit_the_format_is_refused() {
     let options = ModelOptions {
         kv_format: BlockFormat::F16,
         cast: Cast::Matrices(BlockFormat::Q4_K),
+        context: None,
     };
     let error = Model::open(&fixture(), &options).unwrap_err().to_string();
     assert!(error.contains("whole number of Q4_K blocks of 256"), "{error}");
@@ -115,7 +117,7 @@ fn a_row_that_does_not_suit_the_format_is_refused() {
 fn a_setting_that_is_not_honoured_is_named_with_its_value() {
     for (name, value) in [
         ("use_sliding_window", json!("yes")),
-        ("hidden_act", json!("gelu")),
+        ("hidden_act", json!("mish")),
         ("rope_scaling", json!({"rope_type": "dynamic", "factor": 4.0})),
         ("num_attention_heads", json!(0)),
         ("num_hidden_layers", json!(1_000_000)),
@@ -124,9 +126,9 @@ fn a_setting_that_is_not_honoured_is_named_with_its_value() {
         let error = refusal(|config| config[name] = value.clone());
         assert!(error.contains(name), "{name}: {error}");
     }
-    let error = refusal(|config| config["rope_parameters"]["rope_type"] = json!("longrope"));
+    let error = refusal(|config| config["rope_parameters"]["rope_type"] = json!("longerrope"));
     assert!(
-        error.contains("rope_parameters.rope_type = \"longrope\""),
+        error.contains("rope_parameters.rope_type = \"longerrope\""),
         "{error}"
     );
     let error = refusal(|config| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mains_contract::{BlockFormat, Driver, LoadedModel, StepLimits};
+use mains_contract::{BlockFormat, Driver, LoadedModel, OutputName, StepLimits};
 use mains_engine::models::{Cast, Model, ModelOptions};
 use mains_engine::sampling::SamplingParameters;
 use mains_engine::{
@@ -11,10 +11,42 @@ use mains_engine::{
 };
 use safetensors::SafeTensors;
 
+use crate::segments::{Piece, Segments};
+
+/// Published outputs, in the folder of their model.
+const OUTPUTS: &str = "reference.safetensors";
+
 /// Where the repository's fixtures are.
 #[must_use]
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+/// The folder of models to prove instead of the fixtures: set it to one that `vary.py` of the fixtures made, or any with
+/// models beside a `reference.safetensors` as `make.py` writes it, however deep.
+const OTHER_MODELS: &str = "MAINS_FAMILIES";
+
+/// Folders of all models with published outputs: the fixtures, or those in the folder that `MAINS_FAMILIES` names.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
+pub fn folders() -> Vec<PathBuf> {
+    let root = std::env::var_os(OTHER_MODELS).map_or_else(|| fixtures().join("families"), PathBuf::from);
+    let mut found = Vec::new();
+    let mut unseen = vec![root.clone()];
+    while let Some(folder) = unseen.pop() {
+        if folder.join(OUTPUTS).exists() {
+            found.push(folder.clone());
+        }
+        let entries = std::fs::read_dir(&folder);
+        let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let paths = entries.map(|entry| entry.expect("a folder can be listed to its end").path());
+        unseen.extend(paths.filter(|path| path.is_dir()));
+    }
+    assert!(!found.is_empty(), "no model in {}", root.display());
+    found.sort();
+    found
 }
 
 /// Names of the fixtures whose published outputs have the tensor `output`: `logits`, or `hidden` of encoders.
@@ -27,10 +59,7 @@ pub fn all(output: &str) -> Vec<String> {
     let names = folders.map(|folder| folder.expect("the fixtures can be listed").file_name());
     let names = names.map(|name| name.into_string().expect("families have plain names"));
     let has_output = |name: &String| {
-        let path = fixtures()
-            .join("families")
-            .join(name)
-            .join("reference.safetensors");
+        let path = fixtures().join("families").join(name).join(OUTPUTS);
         let bytes = std::fs::read(path).unwrap_or_default();
         SafeTensors::deserialize(&bytes).is_ok_and(|file| file.tensor(output).is_ok())
     };
@@ -50,6 +79,8 @@ pub struct Reference {
     pub logits: Vec<Vec<Vec<f32>>>,
     /// Greedy continuation of each row.
     pub greedy: Vec<Vec<u32>>,
+    /// Hidden states of all tokens of all rows, which an encoder gives in place of logits and continuations.
+    pub hidden: Vec<f32>,
 }
 
 impl Reference {
@@ -59,12 +90,7 @@ impl Reference {
     /// When the fixture is not there or is not what `make.py` of the families writes.
     #[must_use]
     pub fn of(family: &str) -> Self {
-        Self::at(
-            &fixtures()
-                .join("families")
-                .join(family)
-                .join("reference.safetensors"),
-        )
+        Self::at(&fixtures().join("families").join(family).join(OUTPUTS))
     }
 
     /// Reads a file that `make.py` of the families has written.
@@ -75,33 +101,65 @@ impl Reference {
     pub fn at(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file = SafeTensors::deserialize(&bytes).expect("the fixture is a safetensors file");
-        let tensor = |name: &str| file.tensor(name).expect("the fixture has this tensor");
+        let width = |name: &str| {
+            file.tensor(name)
+                .map_or(0, |tensor| *tensor.shape().last().unwrap_or(&0))
+        };
         let whole = |name: &str| -> Vec<u32> {
-            let words = tensor(name).data().as_chunks::<8>().0;
-            let ids = words.iter().map(|word| i64::from_le_bytes(*word));
+            let data = file.tensor(name).map_or(&[][..], |tensor| tensor.data());
+            let ids = data
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|word| i64::from_le_bytes(*word));
             ids.map(|id| u32::try_from(id).expect("ids and positions are small"))
                 .collect()
         };
         let rows = |name: &str| -> Vec<Vec<u32>> {
-            let width = tensor(name).shape()[1];
+            let width = width(name).max(1);
             whole(name).chunks_exact(width).map(<[u32]>::to_vec).collect()
         };
-        let logits = tensor("logits");
-        let [_, positions, vocabulary] = logits.shape() else {
-            panic!("logits are {:?}", logits.shape());
+        let numbers = |name: &str| -> Vec<f32> {
+            let data = file.tensor(name).map_or(&[][..], |tensor| tensor.data());
+            let words = data.as_chunks::<4>().0.iter();
+            words.map(|word| f32::from_le_bytes(*word)).collect()
         };
-        let numbers = logits.data().as_chunks::<4>().0;
-        let numbers: Vec<f32> = numbers.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        let by_position: Vec<Vec<f32>> = numbers.chunks_exact(*vocabulary).map(<[f32]>::to_vec).collect();
-        Self {
+        let positions: Vec<usize> = whole("positions")
+            .into_iter()
+            .map(|position| position as usize)
+            .collect();
+        let vocabulary = width("logits").max(1);
+        let by_position: Vec<Vec<f32>> = numbers("logits")
+            .chunks_exact(vocabulary)
+            .map(<[f32]>::to_vec)
+            .collect();
+        let found = Self {
             ids: rows("ids"),
-            positions: whole("positions")
-                .into_iter()
-                .map(|position| position as usize)
+            logits: by_position
+                .chunks_exact(positions.len().max(1))
+                .map(<[_]>::to_vec)
                 .collect(),
-            logits: by_position.chunks_exact(*positions).map(<[_]>::to_vec).collect(),
+            positions,
             greedy: rows("greedy"),
-        }
+            hidden: numbers("hidden"),
+        };
+        let of_encoder = !found.hidden.is_empty();
+        let of_decoder = found.logits.len() == found.ids.len() && found.greedy.len() == found.ids.len();
+        assert!(
+            !found.ids.is_empty() && (of_encoder || of_decoder),
+            "{} lacks outputs",
+            path.display()
+        );
+        found
+    }
+
+    /// Reads that of the model in `folder`.
+    ///
+    /// # Panics
+    /// As [`Reference::at`].
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self::at(&folder.join(OUTPUTS))
     }
 }
 
@@ -111,7 +169,11 @@ impl Reference {
 /// When it cannot be read.
 #[must_use]
 pub fn open(path: &Path, kv_format: BlockFormat, cast: Cast) -> Model {
-    let options = ModelOptions { kv_format, cast };
+    let options = ModelOptions {
+        kv_format,
+        cast,
+        context: None,
+    };
     Model::open(path, &options).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -168,12 +230,21 @@ pub fn greedy(engine: &mut Engine, prompts: &[(Vec<u32>, usize)], eos: &[u32]) -
     answers
 }
 
-/// The largest difference of log-softmax to `reference` at its positions, in standard deviations of its logits there.
+/// The largest difference to `reference`: of log-softmax at its positions, in standard deviations of its logits there; of
+/// an encoder's hidden states, in their standard deviations.
 ///
 /// # Panics
 /// When the driver fails.
 #[must_use]
 pub fn distance(model: &Model, driver: &dyn Driver, reference: &Reference) -> f64 {
+    if reference.hidden.is_empty() {
+        distance_of_logits(model, driver, reference)
+    } else {
+        distance_of_hidden(model, driver, reference)
+    }
+}
+
+fn distance_of_logits(model: &Model, driver: &dyn Driver, reference: &Reference) -> f64 {
     let vocabulary = model.info.vocabulary as usize;
     let limits = logits_limits(reference.ids.iter().map(Vec::len).max().unwrap_or(0));
     let mut loaded = load(model, driver, &limits);
@@ -187,6 +258,29 @@ pub fn distance(model: &Model, driver: &dyn Driver, reference: &Reference) -> f6
         }
     }
     largest
+}
+
+fn distance_of_hidden(model: &Model, driver: &dyn Driver, reference: &Reference) -> f64 {
+    let tokens = reference.ids[0].len();
+    let limits = StepLimits {
+        rows: tokens,
+        output_rows: tokens,
+        ..logits_limits(tokens)
+    };
+    let mut segments = Segments::new(model, driver, &limits, &[]);
+    let mut found = Vec::new();
+    for tokens in &reference.ids {
+        let piece = Piece {
+            sequence: 0,
+            position: 0,
+            tokens,
+        };
+        found.extend(segments.step(&[piece], OutputName::Hidden));
+    }
+    assert_eq!(found.len(), reference.hidden.len());
+    let pairs = found.iter().zip(&reference.hidden);
+    let largest = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    largest / standard_deviation(&reference.hidden)
 }
 
 fn difference(found: &[f32], expected: &[f32]) -> f64 {

@@ -21,6 +21,8 @@ pub struct GatedDelta {
     pub value_dim: usize,
     /// Positions that the convolution sees, its own included.
     pub kernel: usize,
+    /// The function of what the convolution gives.
+    pub activation: Activation,
     /// Norm of each value head that the rule gives.
     pub norm: Norm,
     /// Whether the rows of two projections, `ssm_in` and `ssm_ba`, hold by key head what else four projections do:
@@ -134,7 +136,7 @@ impl GatedDelta {
         let convolution = Op::ShortConvolution {
             state: per_sequence(graph, self.kernel.saturating_sub(1) * width),
             weight: graph.weight(&format!("{layer}.ssm_conv1d.weight"), width, self.kernel)?,
-            activation: Some(Activation::Silu),
+            activation: Some(self.activation),
         };
         let mixed = graph.push(convolution, &[projected.mixed])?;
         let [query, key, value] = slices(graph, mixed, [keys, keys, values])?;

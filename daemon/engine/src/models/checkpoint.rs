@@ -9,11 +9,20 @@ use serde_json::{Map, Value as Json};
 
 use super::defaults::{self, Defaults};
 use super::family::Part;
-use super::settings::{Settings, TensorHints};
+use super::settings::{RopeFactors, Settings, TensorHints};
 use super::{Family, ModelError};
 
 /// GGUF's tensor of what the frequencies of the rotation are divided by: a setting rather than a weight.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
+
+/// The same where texts may have more positions than the original context.
+pub(super) const LONG_ROPE_FACTORS: &str = "rope_factors_long.weight";
+
+/// The same where they may not.
+pub(super) const SHORT_ROPE_FACTORS: &str = "rope_factors_short.weight";
+
+/// All of them.
+pub(super) const ALL_ROPE_FACTORS: [&str; 3] = [ROPE_FACTORS, LONG_ROPE_FACTORS, SHORT_ROPE_FACTORS];
 
 /// Open files of one model.
 #[derive(Debug)]
@@ -88,7 +97,7 @@ impl Checkpoint {
     /// Names of all tensors of weights, as the files have them.
     pub(super) fn tensor_names(&self) -> Vec<String> {
         let name = |tensor: Tensor<'_>| tensor.name.to_owned();
-        let is_weight = |tensor: &Tensor<'_>| tensor.name != ROPE_FACTORS;
+        let is_weight = |tensor: &Tensor<'_>| !ALL_ROPE_FACTORS.contains(&tensor.name);
         match self {
             Self::Gguf(gguf) => gguf.tensors().filter(is_weight).map(name).collect(),
             Self::HuggingFace(folder) => folder.tensors().map(name).collect(),
@@ -169,14 +178,17 @@ impl Checkpoint {
     }
 
     /// GGUF's factors of a rotation's frequencies.
-    fn rope_factors(&self) -> Option<Vec<f32>> {
+    fn rope_factors(&self) -> RopeFactors {
         let Self::Gguf(gguf) = self else {
-            return None;
+            return RopeFactors::new();
         };
-        let tensor = gguf.find(ROPE_FACTORS)?;
-        let mut factors = vec![0.0; tensor.rows * tensor.cols];
-        dequantize(tensor.format, tensor.bytes, &mut factors).ok()?;
-        Some(factors)
+        let factors = |name: &&'static str| {
+            let tensor = gguf.find(name)?;
+            let mut factors = vec![0.0; tensor.rows * tensor.cols];
+            dequantize(tensor.format, tensor.bytes, &mut factors).ok()?;
+            Some((*name, factors))
+        };
+        ALL_ROPE_FACTORS.iter().filter_map(factors).collect()
     }
 
     /// Default sampling and special tokens.

@@ -3,12 +3,12 @@
 use mains_contract::Activation;
 use serde_json::json;
 
-use super::ModelError;
 use super::family::TensorName;
 use super::keys::{self, Key};
 use super::settings::Settings;
 use super::sizes::Sizes;
 use super::transform::Transform;
+use super::{ModelError, activation};
 use crate::blocks::{Architecture, Attention, Encoder, EncoderNorms, NormKind, PlainMlp};
 
 /// All tensors of BERT.
@@ -92,9 +92,7 @@ pub(super) fn sizes(settings: &mut Settings, epsilon: Key, kind: NormKind) -> Re
 
 /// The encoder of `layers`, all of them alike.
 pub(super) fn bert(settings: &mut Settings, unused_positions: usize) -> Result<Architecture, ModelError> {
-    for (name, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
-        settings.expect(name, &json!(only))?;
-    }
+    settings.expect("position_embedding_type", &json!("absolute"))?;
     settings.refuse_flag("is_decoder")?;
     settings.refuse_flag("add_cross_attention")?;
     let sizes = sizes(settings, keys::LAYER_EPSILON, NormKind::LayerWithBias)?;
@@ -106,7 +104,7 @@ pub(super) fn bert(settings: &mut Settings, unused_positions: usize) -> Result<A
     };
     let mlp = PlainMlp {
         width: sizes.feed_forward,
-        activation: Activation::Gelu,
+        activation: activation::read(settings, "hidden_act", Activation::Gelu)?,
         biases: true,
     };
     let context = sizes.context.saturating_sub(unused_positions);

@@ -1,11 +1,11 @@
 //! Mixtures of experts as settings describe them.
 
-use mains_contract::{ExpertGroups, GroupRank, Scoring};
+use mains_contract::{Activation, ExpertGroups, GroupRank, Scoring};
 use serde_json::{Value, json};
 
-use super::ModelError;
 use super::keys::{self, in_gguf, key};
 use super::settings::Settings;
+use super::{ModelError, activation};
 use crate::blocks::{DecoderLayer, Experts, Mlp, SharedExpert};
 
 /// GGUF's number for the sigmoid (llama.cpp, `llama_expert_gating_func_type`).
@@ -27,6 +27,7 @@ pub(super) fn read(settings: &mut Settings, normalise_in_gguf: bool) -> Result<E
     let width = settings.integer(keys::EXPERT_WIDTH)?;
     Ok(Experts {
         normalise: normalise(settings, normalise_in_gguf)?,
+        activation: activation::read(settings, "hidden_act", Activation::Silu)?,
         ..Experts::by_softmax(experts, used, width)
     })
 }
@@ -97,6 +98,7 @@ pub(super) fn by_sigmoid(settings: &mut Settings) -> Result<(Experts, usize), Mo
         scale: settings.number_or(key("expert_weights_scale", "routed_scaling_factor"), 1.0)?,
         groups: Some(groups).filter(|groups| groups.count > 1),
         choice_bias: true,
+        activation: activation::read(settings, "hidden_act", Activation::Silu)?,
         shared: Some(SharedExpert {
             width: shared * width,
             gated: false,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{in_gguf, key};
 use super::settings::Settings;
 use super::sizes::Sizes;
-use super::{ModelError, biases, rope};
+use super::{ModelError, activation, biases, rope};
 use crate::blocks::{Arrangement, Attention, Decoder, DecoderLayer, GatedMlp, Rope};
 
 /// Settings that `config.json` may leave out.
@@ -50,8 +50,10 @@ pub(super) fn attention(
 
 /// The gated part.
 pub(super) fn mlp(settings: &mut Settings, sizes: &Sizes) -> Result<GatedMlp, ModelError> {
-    settings.expect("hidden_activation", &json!("gelu_pytorch_tanh"))?;
-    sizes.gated(settings, Activation::GeluTanh)
+    // Older files name it twice; this is the one without effect.
+    settings.take_huggingface("hidden_act");
+    let activation = activation::read(settings, "hidden_activation", Activation::GeluTanh)?;
+    Ok(GatedMlp::new(sizes.feed_forward, activation))
 }
 
 /// The decoder of these layers, whose logits are bent when the settings, or in their silence `usual`, say so.

@@ -118,7 +118,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     }
     let decoder = gemma::decoder(settings, &sizes, None, layers)?;
     Ok(Architecture::from(Decoder {
-        per_layer: per_layer_input(settings, sizes.norm)?,
+        per_layer: per_layer_input(settings, mlp.activation, sizes.norm)?,
         layer_scale: true,
         ..decoder
     }))
@@ -170,13 +170,17 @@ fn head_sizes(
     Ok(heads)
 }
 
-fn per_layer_input(settings: &mut Settings, norm: Norm) -> Result<Option<PerLayerInput>, ModelError> {
+fn per_layer_input(
+    settings: &mut Settings,
+    activation: Activation,
+    norm: Norm,
+) -> Result<Option<PerLayerInput>, ModelError> {
     let width = settings.count_or("hidden_size_per_layer_input", 256)?;
     let vocabulary = settings.count_or("vocab_size_per_layer_input", 262_144)?;
     let input = PerLayerInput {
         width,
         vocabulary,
-        activation: Activation::GeluTanh,
+        activation,
         norm,
     };
     Ok(Some(input).filter(|_| width > 0))

@@ -17,7 +17,7 @@ pub(super) const FAMILY: Family = Family {
     gguf: "gpt-oss",
     gguf_marker: None,
     display_name: "gpt-oss",
-    ignored: &["experts_per_token", "initial_context_length"],
+    ignored: &["experts_per_token", "hidden_act", "initial_context_length"],
     tensors: &[
         tensors::VALUE_OUTPUT,
         tensors::QUERY_KEY,
@@ -75,7 +75,6 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
         ..sizes.attention()
     };
-    sizes.gated(settings, Activation::Silu)?;
     let count = settings.integer(keys::LOCAL_EXPERTS)?;
     let used = settings.integer(keys::EXPERTS_USED)?;
     let width = settings.integer_or(in_gguf("expert_feed_forward_length"), sizes.feed_forward)?;

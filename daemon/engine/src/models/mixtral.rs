@@ -1,11 +1,10 @@
 //! Mixtral (arXiv 2401.04088; `MixtralConfig` of `transformers`). GGUF files say `llama`, and have experts.
 
-use serde_json::json;
-
 use super::declaring::{
-    Architecture, Attention, Experts, Family, ModelError, RopePairing, Settings, Sizes, TensorName,
+    Activation, Architecture, Attention, Experts, Family, ModelError, RopePairing, Settings, Sizes,
+    TensorName,
 };
-use super::{experts, keys, tensors, windows};
+use super::{activation, experts, keys, tensors, windows};
 
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("mixtral", "Mixtral", TENSORS, declare)
@@ -38,10 +37,12 @@ const TENSORS: &[&[TensorName]] = &[
 ];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
-    settings.expect("hidden_act", &json!("silu"))?;
     let sizes = Sizes::read(settings)?;
     let used = settings.integer(keys::EXPERTS_USED)?;
-    let experts = Experts::by_softmax(experts::count(settings)?, used, sizes.feed_forward);
+    let experts = Experts {
+        activation: activation::read(settings, "hidden_act", Activation::Silu)?,
+        ..Experts::by_softmax(experts::count(settings)?, used, sizes.feed_forward)
+    };
     let attention = Attention {
         window: windows::of_all_layers(settings)?,
         ..sizes.rotating(settings, RopePairing::Halves)?

@@ -2,6 +2,7 @@
 //!
 //! A new family is one file and one line in [`families`].
 
+mod activation;
 mod bert;
 mod biases;
 mod checkpoint;
@@ -55,7 +56,7 @@ pub use checkpoint::Checkpoint;
 pub use error::ModelError;
 pub use family::{Family, Setting};
 pub use model::{Model, ModelInfo, ModelOptions};
-pub use settings::TensorHints;
+pub use settings::{RopeFactors, TensorHints};
 pub use weights::{Cast, Weights};
 
 /// Every family.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mains_contract::{BlockFormat, Bytes, Graph};
 use mains_types::SamplingDefaults;
 
+use super::settings::RopeFactors;
 use super::weights::refuse;
 use super::{Cast, Checkpoint, Family, ModelError, Weights};
 
@@ -17,6 +18,8 @@ pub struct ModelOptions {
     pub kv_format: BlockFormat,
     /// Formats of weights.
     pub cast: Cast,
+    /// Positions that a text may have; none for as many as the model was made for. Some rotations follow it.
+    pub context: Option<usize>,
 }
 
 impl Default for ModelOptions {
@@ -25,6 +28,7 @@ impl Default for ModelOptions {
         Self {
             kv_format: BlockFormat::F16,
             cast: Cast::AsStored,
+            context: None,
         }
     }
 }
@@ -40,8 +44,8 @@ pub struct Model {
     pub info: ModelInfo,
     /// Where a driver gets its weights from.
     pub weights: Weights,
-    /// What frequencies of the rotation are divided by, one a pair of numbers; GGUF keeps them as a tensor.
-    pub rope_factors: Option<Vec<f32>>,
+    /// What frequencies of the rotation are divided by; GGUF keeps it as tensors.
+    pub rope_factors: RopeFactors,
     checkpoint: Arc<Checkpoint>,
 }
 
@@ -84,6 +88,7 @@ impl Model {
     pub fn from_checkpoint(checkpoint: Arc<Checkpoint>, options: &ModelOptions) -> Result<Self, ModelError> {
         let family = checkpoint.family()?;
         let mut settings = checkpoint.settings(family)?;
+        settings.limit_positions(options.context);
         let architecture = family.declare(&mut settings)?;
         let graph = Arc::new(architecture.graph(options.kv_format)?);
         let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast, &graph)?;

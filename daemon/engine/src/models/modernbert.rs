@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::family::{Family, TensorName};
 use super::keys::key;
 use super::settings::Settings;
-use super::{ModelError, encoders, rope};
+use super::{ModelError, activation, encoders, rope};
 use crate::blocks::{Architecture, Attention, Encoder, EncoderNorms, GatedMlp, NormKind};
 
 /// The declaration.
@@ -58,8 +58,6 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
-    settings.expect("hidden_activation", &json!("gelu"))?;
-    settings.expect_in_gguf("hidden_activation", &json!("gelu"))?;
     settings.take("classifier.pooling_type");
     let norm_biases = settings.has_part("norm_bias", false, "output_norm.bias")?;
     let kind = if norm_biases {
@@ -80,7 +78,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let mlp = GatedMlp {
         fused: true,
         biases: settings.has_part("mlp_bias", false, "blk.{}.ffn_up.bias")?,
-        ..sizes.gated(settings, Activation::Gelu)?
+        ..GatedMlp::new(
+            sizes.feed_forward,
+            activation::read(settings, "hidden_activation", Activation::Gelu)?,
+        )
     };
     suppose_ropes(settings);
     let full = rope::read_of(settings, "full_attention", sizes.head_dim, RopePairing::Halves)?;

@@ -1,10 +1,10 @@
-//! Phi-3 and Phi-4 without a scaled rotation (arXiv 2404.14219; `Phi3Config` of `transformers`).
+//! Phi-3 and Phi-4 (arXiv 2404.14219; `Phi3Config` of `transformers`).
 
 use super::declaring::{
     Activation, Architecture, Attention, Family, GatedMlp, ModelError, RopePairing, Settings, Sizes,
     TensorName,
 };
-use super::{rope, tensors, windows};
+use super::{tensors, windows};
 
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("phi3", "Phi-3", TENSORS, declare)
@@ -30,13 +30,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let attention = Attention {
         fused: true,
-        rope: Some(rope::read_unscaled(
-            settings,
-            sizes.head_dim,
-            RopePairing::Halves,
-        )?),
         window: windows::of_all_layers(settings)?,
-        ..sizes.attention()
+        ..sizes.rotating(settings, RopePairing::Halves)?
     };
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
 }

@@ -79,10 +79,11 @@ impl Parts {
             rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
             ..biases::of_attention(settings, sizes.attention())?
         };
+        let dense = sizes.gated(settings, Activation::Silu)?;
         Ok(Self {
             attention,
-            dense: sizes.gated(settings, Activation::Silu)?,
-            linear: linear(settings, &sizes, fused)?,
+            dense,
+            linear: linear(settings, &sizes, dense.activation, fused)?,
             is_linear: linear_layers(settings, sizes.layers)?,
             sizes,
         })
@@ -96,7 +97,12 @@ impl Parts {
     }
 }
 
-fn linear(settings: &mut Settings, sizes: &Sizes, fused: bool) -> Result<GatedDelta, ModelError> {
+fn linear(
+    settings: &mut Settings,
+    sizes: &Sizes,
+    activation: Activation,
+    fused: bool,
+) -> Result<GatedDelta, ModelError> {
     let kernel = settings.integer(key("ssm.conv_kernel", "linear_conv_kernel_dim"))?;
     let key_dim = settings.integer(key("ssm.state_size", "linear_key_head_dim"))?;
     let key_heads = settings.integer(key("ssm.group_count", "linear_num_key_heads"))?;
@@ -115,6 +121,7 @@ fn linear(settings: &mut Settings, sizes: &Sizes, fused: bool) -> Result<GatedDe
         key_dim,
         value_dim,
         kernel,
+        activation,
         norm: sizes.norm,
         fused,
     })

@@ -3,7 +3,7 @@
 //! Every setting that is read is remembered: what is left unread at the end is refused by name, and what was read can
 //! be written as GGUF metadata.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -39,6 +39,10 @@ const IGNORED: &[&str] = &[
     "use_cache",
 ];
 
+/// Settings of `config.json` that say which tensors there are. Where a family has no such choice its published
+/// implementation does not read them, and every tensor of the files is accounted for anyway.
+const TOLD_BY_TENSORS: &[&str] = &["attention_bias", "mlp_bias"];
+
 /// Hyperparameters of GGUF that do not change what is computed, or that follow from tensors' shapes.
 const IGNORED_IN_GGUF: &[&str] = &["vocab_size"];
 
@@ -51,9 +55,12 @@ pub struct TensorHints {
     pub token_types: Option<usize>,
     /// Names of all tensors in GGUF: which biases there are, and whether there is a matrix for the logits.
     pub names: BTreeSet<String>,
-    /// What each frequency of the rotation is divided by, from the tensor `rope_freqs.weight`.
-    pub rope_factors: Option<Vec<f32>>,
+    /// What each frequency of the rotation is divided by.
+    pub rope_factors: RopeFactors,
 }
+
+/// What the frequencies of the rotation are divided by, one number a pair, under the names of GGUF's tensors for it.
+pub type RopeFactors = BTreeMap<&'static str, Vec<f32>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
@@ -69,7 +76,8 @@ pub(super) struct Settings {
     hints: TensorHints,
     used: BTreeSet<String>,
     read: Vec<(&'static str, Setting)>,
-    rope_factors: Option<Vec<f32>>,
+    rope_factors: RopeFactors,
+    positions: Option<usize>,
 }
 
 impl Settings {
@@ -93,7 +101,8 @@ impl Settings {
             hints,
             used: BTreeSet::new(),
             read: Vec::new(),
-            rope_factors: None,
+            rope_factors: RopeFactors::new(),
+            positions: None,
         }
     }
 
@@ -358,17 +367,14 @@ impl Settings {
     /// Refuses the first setting that nothing has read, unless it is known to change nothing.
     pub(super) fn refuse_unread(&self, ignored: &[&str]) -> Result<(), ModelError> {
         let known = match self.origin {
-            Origin::HuggingFace => [IGNORED, ignored].concat(),
+            Origin::HuggingFace => [IGNORED, TOLD_BY_TENSORS, ignored].concat(),
             Origin::Gguf => IGNORED_IN_GGUF.to_vec(),
         };
         // What is null asks for nothing.
         let mut values = self.values.iter().filter(|(_, value)| !value.is_null());
         let unread = values.find(|(name, _)| !self.used.contains(*name) && !known.contains(&name.as_str()));
-        if self.hints.rope_factors.is_some() {
-            return Err(super::weights::refuse(
-                "rope_freqs.weight",
-                "the family has no use for it",
-            ));
+        if let Some(name) = self.hints.rope_factors.keys().next() {
+            return Err(super::weights::refuse(name, "the family has no use for it"));
         }
         match unread {
             Some((name, value)) => Err(ModelError::setting(
@@ -385,17 +391,20 @@ impl Settings {
         self.read
     }
 
-    /// What the frequencies of the rotation are divided by: GGUF keeps it as the tensor `rope_freqs.weight`.
-    pub(super) fn rope_factors(&self) -> Option<Vec<f32>> {
+    /// What the frequencies of the rotation are divided by: GGUF keeps it as tensors.
+    pub(super) fn rope_factors(&self) -> RopeFactors {
         self.rope_factors.clone()
     }
 
-    /// The factors that come as a tensor, one a pair.
-    pub(super) fn take_rope_factors(&mut self, pairs: usize) -> Result<Option<Vec<f32>>, ModelError> {
-        let factors = self.hints.rope_factors.take();
-        match factors {
+    /// The factors that come as the tensor `name`, one a pair.
+    pub(super) fn take_rope_factors(
+        &mut self,
+        name: &'static str,
+        pairs: usize,
+    ) -> Result<Option<Vec<f32>>, ModelError> {
+        match self.hints.rope_factors.remove(name) {
             Some(factors) if factors.len() != pairs => Err(super::weights::refuse(
-                "rope_freqs.weight",
+                name,
                 format!(
                     "it has {} numbers, heads have {pairs} pairs that rotate",
                     factors.len()
@@ -405,13 +414,29 @@ impl Settings {
         }
     }
 
+    /// Whether there are factors in a tensor `name`.
+    pub(super) fn has_rope_factors(&self, name: &str) -> bool {
+        self.hints.rope_factors.contains_key(name)
+    }
+
     /// Remembers the factors for GGUF.
-    pub(super) fn record_rope_factors(&mut self, factors: Vec<f32>) {
-        self.rope_factors = Some(factors);
+    pub(super) fn record_rope_factors(&mut self, name: &'static str, factors: Vec<f32>) {
+        self.rope_factors.insert(name, factors);
+    }
+
+    /// Says how many positions texts may have.
+    pub(super) fn limit_positions(&mut self, positions: Option<usize>) {
+        self.positions = positions;
+    }
+
+    /// How many positions texts may have, where somebody said so.
+    pub(super) const fn positions(&self) -> Option<usize> {
+        self.positions
     }
 
     /// Remembers a name for GGUF.
     pub(super) fn record_text(&mut self, key: &'static str, text: &'static str) {
+        self.read.retain(|(known, _)| *known != key);
         self.read.push((key, Setting::Text(text)));
     }
 

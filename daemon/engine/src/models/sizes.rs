@@ -1,11 +1,10 @@
 //! Settings that most decoders share, and the declarations that follow from them.
 
 use mains_contract::{Activation, RopePairing};
-use serde_json::json;
 
 use super::keys::{self, Key};
 use super::settings::Settings;
-use super::{ModelError, rope};
+use super::{ModelError, activation, rope};
 use crate::blocks::{
     Architecture, Arrangement, Attention, Decoder, DecoderLayer, GatedMlp, Mlp, Norm, NormKind,
 };
@@ -78,18 +77,9 @@ impl Sizes {
         })
     }
 
-    /// The feed-forward part with this function of the gate. `config.json` must name it, or none.
-    pub(super) fn gated(
-        &self,
-        settings: &mut Settings,
-        activation: Activation,
-    ) -> Result<GatedMlp, ModelError> {
-        let name = match activation {
-            Activation::Gelu => "gelu",
-            Activation::GeluTanh => "gelu_pytorch_tanh",
-            _ => "silu",
-        };
-        settings.expect("hidden_act", &json!(name))?;
+    /// The feed-forward part; `usual` is the gate's function when `config.json` names none.
+    pub(super) fn gated(&self, settings: &mut Settings, usual: Activation) -> Result<GatedMlp, ModelError> {
+        let activation = activation::read(settings, "hidden_act", usual)?;
         Ok(GatedMlp::new(self.feed_forward, activation))
     }
 

@@ -7,7 +7,7 @@ use super::family::{Family, TensorName};
 use super::keys::key;
 use super::settings::Settings;
 use super::sizes::Sizes;
-use super::{ModelError, rope, tensors, windows};
+use super::{ModelError, activation, rope, tensors, windows};
 use crate::blocks::{Architecture, Attention, NormKind, PlainMlp};
 
 /// The declaration.
@@ -35,7 +35,6 @@ pub(super) const FAMILY: Family = Family {
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("tie_word_embeddings", json!(true));
-    settings.expect("hidden_act", &json!("gelu_pytorch_tanh"))?;
     let epsilon = key("attention.layer_norm_epsilon", "norm_epsilon");
     let sizes = Sizes::read_with(settings, epsilon, NormKind::LayerWithBias)?;
     let biases = settings.has_part("use_bias", true, "blk.{}.attn_q.bias")?;
@@ -48,7 +47,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let mlp = PlainMlp {
         width: sizes.feed_forward,
-        activation: Activation::GeluTanh,
+        activation: activation::read(settings, "hidden_act", Activation::GeluTanh)?,
         biases,
     };
     let layers = sizes.layers(&attention, mlp, |_, _| {});

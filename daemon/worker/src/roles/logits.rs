@@ -29,6 +29,7 @@ pub(crate) fn run(asked: &Logits) -> Result<()> {
     let ids = read(&file).with_context(at_ids)?;
     let options = ModelOptions {
         kv_format: kv_format(&asked.driver),
+        context: Some(ids.n),
         ..ModelOptions::default()
     };
     let model = Model::open(&asked.model, &options).with_context(|| asked.model.display().to_string())?;

@@ -8,7 +8,7 @@ use mains_blocks::{BlockFormat, dequantize, quantize};
 use mains_formats::{Tensor, TensorSpec};
 
 use super::ConvertError;
-use crate::models::checkpoint::ROPE_FACTORS;
+use crate::models::checkpoint::ALL_ROPE_FACTORS;
 use crate::models::family::Part;
 use crate::models::{Checkpoint, Model, Weights};
 
@@ -35,14 +35,14 @@ pub(super) fn plan(
     let mut planned: Vec<Planned> = model
         .rope_factors
         .iter()
-        .map(|factors| rope_factors(factors))
+        .map(|(name, factors)| rope_factors(name, factors))
         .collect();
     let from_folder = matches!(checkpoint, Checkpoint::HuggingFace(_));
     let mut experts = BTreeSet::new();
     for tensor in stored_tensors(checkpoint) {
         let parts = checkpoint.parts(model.family, tensor.name);
         let is_used = |part: &Part| model.weights.facts(&part.gguf).is_some();
-        if !parts.iter().any(is_used) && tensor.name != ROPE_FACTORS {
+        if !parts.iter().any(is_used) && !ALL_ROPE_FACTORS.contains(&tensor.name) {
             notes.push(format!(
                 "{} is left out: the settings have no use for it",
                 tensor.name
@@ -102,12 +102,12 @@ fn plan_part(
 }
 
 /// The tensor of what the frequencies of the rotation are divided by.
-fn rope_factors(factors: &[f32]) -> Planned {
+fn rope_factors(name: &str, factors: &[f32]) -> Planned {
     Planned {
         shape: (factors.len(), BlockFormat::F32),
         numbers: Some(factors.to_vec()),
         spec: TensorSpec {
-            name: ROPE_FACTORS.to_owned(),
+            name: name.to_owned(),
             format: BlockFormat::F32,
             dims: vec![factors.len()],
         },

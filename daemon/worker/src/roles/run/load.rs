@@ -32,6 +32,7 @@ pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Re
                 .map(|tensor| (tensor.name.clone(), tensor.format))
                 .collect(),
         ),
+        context: Some(plan.context as usize),
     };
     let model = Model::open(path, &options).with_context(|| path.display().to_string())?;
     ensure!(
