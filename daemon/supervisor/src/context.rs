@@ -36,7 +36,7 @@ impl Context {
     pub(crate) fn new(spawn: Arc<dyn Spawn>, metering: Arc<dyn Metering>) -> Self {
         let reservations = Arc::new(Mutex::new(Reservations::default()));
         Self {
-            devices: Devices::new(Arc::clone(&spawn), Arc::clone(&reservations)),
+            devices: Devices::new(&spawn, Arc::clone(&reservations)),
             inspector: Inspector::new(Arc::clone(&spawn)),
             spawn,
             metering,

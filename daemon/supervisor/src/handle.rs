@@ -13,6 +13,7 @@ use mains_types::{
 use tokio::sync::mpsc;
 
 use crate::context::Context;
+use crate::devices::Freshness;
 use crate::link::failure;
 use crate::model::Model;
 use crate::settings::Settings;
@@ -138,13 +139,18 @@ impl Supervisor {
         place::preview(&self.inner.context, &model.settings(), demand).await
     }
 
-    /// The devices of the box: those of the last probe, or with `refresh` of a new one. When a probe fails, the last good
-    /// answer is given with the failure among its problems.
+    /// The devices of the box: as they are known, or with `refresh` as every source finds them anew. What a failing source said
+    /// last stays in it, with the failure among its problems.
     ///
     /// # Errors
-    /// [`SupervisorError`] when no probe ever succeeded.
+    /// [`SupervisorError`] when no source ever answered.
     pub async fn inventory(&self, refresh: bool) -> Result<Inventory, SupervisorError> {
-        self.inner.context.devices.inventory(refresh).await
+        let freshness = if refresh {
+            Freshness::Anew
+        } else {
+            Freshness::Known
+        };
+        self.inner.context.devices.inventory(freshness).await
     }
 
     /// The state of everything, as plain values.

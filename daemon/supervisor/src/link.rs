@@ -52,6 +52,8 @@ pub(crate) enum LinkError {
     Closed,
     #[error("did not answer for {} s and was killed", .0.as_secs_f32())]
     Slow(Duration),
+    #[error("was killed and is not gone: it hangs in the kernel, restart the machine")]
+    Unending,
 }
 
 impl LinkError {
@@ -179,7 +181,7 @@ pub(crate) fn missing(walls: &[Wall]) -> Vec<String> {
 pub(crate) const fn name(frame: &FromWorker) -> &'static str {
     match frame {
         FromWorker::Hello(_) => "Hello",
-        FromWorker::Inventory(_) => "Inventory",
+        FromWorker::Report(_) => "Report",
         FromWorker::Facts(_) => "Facts",
         FromWorker::Loaded { .. } => "Loaded",
         FromWorker::Started { .. } => "Started",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mains_types::{Demand, NoPlan, Plan};
 
 use crate::context::Context;
+use crate::devices::Freshness;
 use crate::error::SupervisorError;
 use crate::reservations::{ReservationId, Shortage};
 use crate::settings::Settings;
@@ -66,7 +67,7 @@ pub(crate) async fn place(context: &Arc<Context>, settings: &Settings) -> Result
     let name = &settings.source.name;
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let inventory = context.devices.inventory(true).await;
+        let inventory = context.devices.inventory(Freshness::Memory).await;
         let inventory = inventory.map_err(|error| Refusal::for_now(error.to_string()))?;
         let candidates = context.evictable(name);
         let victims = {
@@ -116,7 +117,7 @@ pub(crate) async fn preview(
         .inspector
         .facts(&settings.source.path, settings.threads)
         .await?;
-    let inventory = context.devices.inventory(true).await?;
+    let inventory = context.devices.inventory(Freshness::Memory).await?;
     let name = &settings.source.name;
     let candidates = context.evictable(name);
     let mut released: Vec<_> = candidates

@@ -50,13 +50,14 @@ pub(crate) struct Reservations {
 }
 
 impl Reservations {
-    /// Takes note of a probe's answer that was just asked for.
-    pub(crate) fn probed(&mut self, inventory: &Inventory) {
-        self.room = inventory
-            .devices
-            .iter()
-            .filter_map(|device| Some((device.id.clone(), self.room_of(device)?)))
-            .collect();
+    /// Takes note of a probe's answer that was just asked for. The room of a device whose numbers are old (`is_old`) stays as it
+    /// was: what was loaded since they were read is not missing from them.
+    pub(crate) fn probed(&mut self, inventory: &Inventory, is_old: impl Fn(&Device) -> bool) {
+        let room = inventory.devices.iter().filter_map(|device| {
+            let kept = self.room.get(&device.id).filter(|_| is_old(device)).copied();
+            Some((device.id.clone(), kept.or_else(|| self.room_of(device))?))
+        });
+        self.room = room.collect();
     }
 
     fn room_of(&self, device: &Device) -> Option<Bytes> {

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use mains_wire::frames::{FromWorker, ToWorker};
@@ -67,6 +68,22 @@ impl<P> Inbox<P> {
             if let Some(message) = self.answer(message)? {
                 return Ok(message);
             }
+        }
+    }
+
+    /// The next message that is no ping, or `None` when none came for `patience`. Who waits is alive.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(crate) fn wait_for(&self, patience: Duration) -> Result<Option<Message<P>>> {
+        self.watchdog.feed();
+        if let Some(message) = self.kept.borrow_mut().pop_front() {
+            return Ok(Some(message));
+        }
+        match self.receiver.recv_timeout(patience) {
+            Ok(message) => self.answer(message),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(error @ mpsc::RecvTimeoutError::Disconnected) => Err(error.into()),
         }
     }
 

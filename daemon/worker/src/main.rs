@@ -60,10 +60,22 @@ fn role(role: Role, asked: &Walls) -> Result<()> {
     nix::unistd::dup2_stdout(std::io::stderr()).context("directing standard output to standard error")?;
     let walls = raise(role, asked)?;
     match role {
-        Role::Probe => serve::serve(role, stream, walls, roles::probe::work),
+        Role::Probe => {
+            let outcome = serve::serve(role, stream, walls, roles::probe::work);
+            end_at_once(outcome)
+        }
         Role::Inspect => serve::serve(role, stream, walls, roles::inspect::work),
         Role::Run => serve::serve(role, stream, walls, roles::run::work),
     }
+}
+
+/// Ends the process without what libraries want done at an exit: one that hangs would keep it for ever.
+fn end_at_once(outcome: Result<()>) -> ! {
+    if let Err(error) = &outcome {
+        eprintln!("mains-worker: {error:#}");
+    }
+    // SAFETY: `_exit` ends the process and touches no memory of it; nothing is buffered, standard error is not.
+    unsafe { libc::_exit(i32::from(outcome.is_err())) }
 }
 
 /// Builds the walls that were asked for, or finds those that are there.
@@ -72,9 +84,13 @@ fn raise(role: Role, asked: &Walls) -> Result<Vec<Wall>> {
     if asked.wall.is_none() {
         return Ok(walls::found());
     }
+    let mut readable = asked.allow_read.clone();
+    if role == Role::Probe {
+        readable.extend(mains_probes::Places::from_environment().given());
+    }
     Ok(walls::build(&walls::Allowed {
         role,
-        readable: asked.allow_read.clone(),
+        readable,
         memory: asked.memory_max,
     }))
 }

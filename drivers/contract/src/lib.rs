@@ -33,7 +33,7 @@ pub use graph::{Graph, GraphBuilder, GraphError, Node, OutputName, ValueId, Weig
 pub use kinds::{Activation, ExpertGroups, GroupRank, RopePairing, Scoring};
 pub use mains_blocks::BlockFormat;
 pub use op::Op;
-pub use probe::{Probe, ProbeError, ProbeReport};
+pub use probe::{Anew, Probe, ProbeError, ProbeReport, Watch};
 pub use state::{BlockId, SequenceState, SlotId, StateId, StateSpec};
 pub use step::{SequenceSpan, Step};
 pub use uses::WeightUse;

@@ -2,13 +2,12 @@
 //!
 //! A probe asks one source. Its `load.rs` opens the source, its `sys.rs` turns the source's own words into values, its
 //! `probe.rs` makes devices of them. A missing library is an empty report; a part that fails costs its own facts. What
-//! makers' libraries have in common is in [`library`]: a maker's folder fills in a table. [`inventory`] joins what all
+//! makers' libraries have in common is in [`library`]: a maker's folder fills in a table. `mains-inventory` joins what all
 //! sources say into one list, in which a card that several saw is one device.
 //!
 //! Invariant: no probe links a vendor's library, knows another probe, or changes a device.
 
 mod address;
-mod advice;
 mod amd;
 mod ascend;
 mod biren;
@@ -18,11 +17,8 @@ mod enflame;
 mod hygon;
 mod iluvatar;
 mod intel;
-mod join;
 mod kunlunxin;
 mod library;
-mod makers;
-mod memory;
 mod metax;
 mod mthreads;
 mod nvidia;
@@ -30,7 +26,6 @@ mod pci;
 mod places;
 mod sysfs;
 mod thead;
-mod trust;
 pub mod vulkan;
 
 use library::LibraryProbe;
@@ -38,7 +33,6 @@ use library::rocm_smi::RocmSmi;
 use library::vendor::Vendor;
 use mains_contract::Probe;
 
-pub use join::{Answer, inventory};
 pub use places::Places;
 
 /// Every probe, the CPU's first, where the environment says to look.
@@ -72,6 +66,12 @@ pub fn all_in(places: &Places) -> Vec<Box<dyn Probe + Send>> {
         library::<kunlunxin::Xpuml>(places),
         library::<thead::Hgml>(places),
     ]
+}
+
+/// The probe of `source`, where the environment says to look.
+#[must_use]
+pub fn of(source: &str) -> Option<Box<dyn Probe + Send>> {
+    all().into_iter().find(|probe| probe.source() == source)
 }
 
 fn library<V: Vendor + 'static>(places: &Places) -> Box<dyn Probe + Send> {

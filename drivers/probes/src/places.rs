@@ -71,11 +71,40 @@ impl Places {
         self
     }
 
+    /// Folders and files that must be readable beside the system's own: those of the given libraries, which may have others
+    /// beside them, and the given tree.
+    #[must_use]
+    pub fn given(&self) -> Vec<PathBuf> {
+        let folder = |library: &PathBuf| library.parent().map(Path::to_path_buf);
+        let mut given: Vec<PathBuf> = self.libraries.values().filter_map(folder).collect();
+        given.extend(Some(self.sysfs.clone()).filter(|sysfs| *sysfs != Self::default().sysfs));
+        given
+    }
+
     pub(crate) fn library(&self, name: &str) -> Option<&Path> {
         self.libraries.get(name).map(PathBuf::as_path)
     }
 
     pub(crate) fn sysfs(&self) -> &Path {
         &self.sysfs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::Places;
+
+    #[test]
+    fn what_is_given_must_be_readable() {
+        assert_eq!(Places::default().given(), Vec::<PathBuf>::new());
+        let places = Places::default()
+            .with_library("NVML", "/srv/x/libnvidia-ml.so.1")
+            .with_sysfs("/srv/tree");
+        assert_eq!(
+            places.given(),
+            [PathBuf::from("/srv/x"), PathBuf::from("/srv/tree")]
+        );
     }
 }

@@ -5,10 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mains_contract::{DeviceKind, ProbeReport, Problem, Runtime};
+use mains_inventory::unverified;
 
 use crate::address::Address;
 use crate::library::facts::{Fact, Facts};
-use crate::trust::unverified;
 
 /// Bytes of a file that are read: an attribute of sysfs is at most a page.
 const ATTRIBUTE_BYTES: u64 = 4096;

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use mains_contract::{Bytes, Device, DeviceKind, Inventory, Link, ProbeReport};
-use mains_probes::{Answer, Places, all_in, inventory};
+use mains_inventory::{Answer, inventory};
+use mains_probes::{Places, all_in};
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -2,15 +2,18 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
-use std::time::SystemTime;
 
 use anyhow::Result;
-use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Inventory, Memory, StepLimits};
+use mains_contract::{
+    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Memory, ProbeReport, StepLimits,
+};
 use mains_types::{Digest, ModelFacts, Plan, SamplingDefaults, TensorFacts};
 use mains_wire::frames::FromWorker;
 
 use crate::behaviour::{Behaviour, Load, die, hang};
 
+/// The only source with a device, which has its name.
+const CPU: &str = "cpu";
 /// Positions in a block of state.
 const BLOCK_TOKENS: u32 = 16;
 /// Numbers in a row of the only tensor.
@@ -18,8 +21,11 @@ const WIDTH: u32 = 256;
 /// Working memory beside the weights, the same everywhere: small against a MiB of weights.
 const SMALL: Bytes = Bytes(1024);
 
-/// One CPU device with the configured memory.
-pub(crate) fn inventory(behaviour: &Behaviour) -> FromWorker {
+/// One CPU device with the configured memory, of the source `cpu`; the others have nothing.
+pub(crate) fn report(behaviour: &Behaviour, source: &str) -> FromWorker {
+    if source != CPU {
+        return FromWorker::Report(ProbeReport::default());
+    }
     let memory = Bytes::from_mib(behaviour.memory_mib);
     let device = Device {
         memory: Some(Memory {
@@ -28,14 +34,13 @@ pub(crate) fn inventory(behaviour: &Behaviour) -> FromWorker {
             shared: true,
             host: None,
         }),
-        sources: vec!["null".to_owned()],
-        usable_by: vec!["cpu".to_owned()],
-        ..Device::new("cpu", "Null", DeviceKind::Cpu)
+        sources: vec![CPU.to_owned()],
+        usable_by: vec![CPU.to_owned()],
+        ..Device::new(CPU, "Null", DeviceKind::Cpu)
     };
-    FromWorker::Inventory(Inventory {
+    FromWorker::Report(ProbeReport {
         devices: vec![device],
         problems: Vec::new(),
-        probed_at: SystemTime::now(),
     })
 }
 

@@ -71,7 +71,7 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
     while let Some(frame) = reader.next().await? {
         match frame {
             ToWorker::Hello(hello) => hello.check(role)?,
-            ToWorker::Probe => frames.send(answers::inventory(&behaviour)).await?,
+            ToWorker::Probe { source, .. } => frames.send(answers::report(&behaviour, &source)).await?,
             ToWorker::Inspect { path, .. } => frames.send(answers::facts(&behaviour, &path)?).await?,
             ToWorker::Load { path, plan, .. } => {
                 behaviour = behaviour.with_file(&path)?;

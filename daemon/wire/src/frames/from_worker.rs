@@ -1,13 +1,13 @@
 //! What a worker says to `mainsd`. None of it is trusted.
 
-use mains_contract::{Bytes, Footprint, Inventory};
+use mains_contract::{Bytes, Footprint, ProbeReport};
 use mains_types::{Choice, FinishReason, GenerationError, ModelFacts, Started, TokenChunk};
 use serde::{Deserialize, Serialize};
 
 use super::events::{ErrorWire, FinishReasonWire, StartedWire, TokenChunkWire};
 use super::facts::FactsWire;
 use super::hello::WorkerHello;
-use super::inventory::InventoryWire;
+use super::inventory::ReportWire;
 use super::{Frame, FrameError, bounds};
 
 /// A frame from a worker.
@@ -15,8 +15,8 @@ use super::{Frame, FrameError, bounds};
 pub enum FromWorker {
     /// The first frame.
     Hello(WorkerHello),
-    /// The devices of the box.
-    Inventory(Inventory),
+    /// What the source that was asked says.
+    Report(ProbeReport),
     /// What a model's files say.
     Facts(Box<ModelFacts>),
     /// The model is loaded and requests may come.
@@ -70,7 +70,7 @@ pub enum FromWorker {
 #[doc(hidden)]
 pub enum FromWorkerWire {
     Hello(WorkerHello),
-    Inventory(InventoryWire),
+    Report(ReportWire),
     Facts(Box<FactsWire>),
     Loaded {
         footprint: [u64; 4],
@@ -107,7 +107,7 @@ impl Frame for FromWorker {
     fn into_wire(self) -> FromWorkerWire {
         match self {
             Self::Hello(hello) => FromWorkerWire::Hello(hello),
-            Self::Inventory(inventory) => FromWorkerWire::Inventory(inventory.into()),
+            Self::Report(report) => FromWorkerWire::Report(report.into()),
             Self::Facts(facts) => FromWorkerWire::Facts(Box::new((*facts).into())),
             Self::Loaded { footprint } => FromWorkerWire::Loaded {
                 footprint: [
@@ -147,7 +147,7 @@ impl Frame for FromWorker {
     fn from_wire(wire: FromWorkerWire) -> Result<Self, FrameError> {
         Ok(match wire {
             FromWorkerWire::Hello(hello) => Self::Hello(hello.bounded()?),
-            FromWorkerWire::Inventory(inventory) => Self::Inventory(inventory.try_into()?),
+            FromWorkerWire::Report(report) => Self::Report(report.try_into()?),
             FromWorkerWire::Facts(facts) => Self::Facts(Box::new((*facts).try_into()?)),
             FromWorkerWire::Loaded {
                 footprint: [weights, state, activations, scratch],

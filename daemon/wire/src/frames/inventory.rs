@@ -1,20 +1,16 @@
-//! Devices on the wire.
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+//! What a source says of devices, on the wire.
 
 use mains_contract::{
-    Bytes, Device, DeviceKind, EccErrors, Health, HealthState, Inventory, Link, Memory, Problem, Runtime,
+    Bytes, Device, DeviceKind, EccErrors, Health, HealthState, Link, Memory, ProbeReport, Problem, Runtime,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, bounds};
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct InventoryWire {
+pub struct ReportWire {
     devices: Vec<DeviceWire>,
     problems: Vec<ProblemWire>,
-    /// Since 1970.
-    probed_at: Duration,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,35 +60,27 @@ struct RuntimeWire {
     version: Option<String>,
 }
 
-impl From<Inventory> for InventoryWire {
-    fn from(inventory: Inventory) -> Self {
-        let problems = inventory
+impl From<ProbeReport> for ReportWire {
+    fn from(report: ProbeReport) -> Self {
+        let problems = report
             .problems
             .into_iter()
             .map(|Problem { source, error }| ProblemWire { source, error });
         Self {
-            devices: inventory.devices.into_iter().map(Into::into).collect(),
+            devices: report.devices.into_iter().map(Into::into).collect(),
             problems: problems.collect(),
-            // A clock before 1970 is wrong anyway: it reads as 1970.
-            probed_at: inventory.probed_at.duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 }
 
-impl TryFrom<InventoryWire> for Inventory {
+impl TryFrom<ReportWire> for ProbeReport {
     type Error = FrameError;
 
-    fn try_from(wire: InventoryWire) -> Result<Self, FrameError> {
-        let probed_at: Option<SystemTime> = UNIX_EPOCH.checked_add(wire.probed_at);
+    fn try_from(wire: ReportWire) -> Result<Self, FrameError> {
         Ok(Self {
-            devices: bounds::list(
-                "inventory.devices",
-                wire.devices,
-                bounds::DEVICES,
-                TryInto::try_into,
-            )?,
+            devices: bounds::list("report.devices", wire.devices, bounds::DEVICES, TryInto::try_into)?,
             problems: bounds::list(
-                "inventory.problems",
+                "report.problems",
                 wire.problems,
                 bounds::PROBLEMS,
                 |ProblemWire { source, error }| {
@@ -102,10 +90,6 @@ impl TryFrom<InventoryWire> for Inventory {
                     })
                 },
             )?,
-            probed_at: probed_at.ok_or_else(|| FrameError::Invalid {
-                what: "inventory.probed_at",
-                reason: "beyond what a clock can show".to_owned(),
-            })?,
         })
     }
 }

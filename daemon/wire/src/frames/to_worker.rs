@@ -17,8 +17,14 @@ use super::{Frame, FrameError, bounds};
 pub enum ToWorker {
     /// The first frame.
     Hello(DaemonHello),
-    /// To `probe`: find the devices. Answered by `Inventory`.
-    Probe,
+    /// To `probe`: ask one source. A worker has one source, which stays open for the next question. Answered by `Report`, or by
+    /// `Error` when the source fails.
+    Probe {
+        /// The source's name.
+        source: String,
+        /// Whether to look for devices that came or went, instead of reading those that were found.
+        anew: bool,
+    },
     /// To `inspect`: read a model's files. Answered by `Facts` or `Error`.
     Inspect {
         /// A GGUF file or a Hugging Face folder.
@@ -59,7 +65,10 @@ pub enum ToWorker {
 #[doc(hidden)]
 pub enum ToWorkerWire {
     Hello(DaemonHello),
-    Probe,
+    Probe {
+        source: String,
+        anew: bool,
+    },
     Inspect {
         path: Vec<u8>,
         drivers: Vec<String>,
@@ -86,7 +95,7 @@ impl Frame for ToWorker {
     fn into_wire(self) -> ToWorkerWire {
         match self {
             Self::Hello(hello) => ToWorkerWire::Hello(hello),
-            Self::Probe => ToWorkerWire::Probe,
+            Self::Probe { source, anew } => ToWorkerWire::Probe { source, anew },
             Self::Inspect {
                 path,
                 drivers,
@@ -113,7 +122,10 @@ impl Frame for ToWorker {
     fn from_wire(wire: ToWorkerWire) -> Result<Self, FrameError> {
         Ok(match wire {
             ToWorkerWire::Hello(hello) => Self::Hello(hello.bounded()?),
-            ToWorkerWire::Probe => Self::Probe,
+            ToWorkerWire::Probe { source, anew } => Self::Probe {
+                source: bounds::text("probe.source", source, bounds::NAME_BYTES)?,
+                anew,
+            },
             ToWorkerWire::Inspect {
                 path,
                 drivers,

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState,
-    Inventory, Link, Memory, Problem, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState, Link,
+    Memory, ProbeReport, Problem, Runtime,
 };
 use mains_types::{
     ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
@@ -66,7 +65,7 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
     });
     prop_oneof![
         hello,
-        Just(ToWorker::Probe),
+        (text(), any::<bool>()).prop_map(|(source, anew)| ToWorker::Probe { source, anew }),
         inspect,
         load,
         (any::<u64>(), generate()).prop_map(|(number, request)| ToWorker::Generate(number, request)),
@@ -107,7 +106,7 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
     let reason = select(vec![FinishReason::Stop, FinishReason::Length]);
     prop_oneof![
         hello,
-        inventory().prop_map(FromWorker::Inventory),
+        report().prop_map(FromWorker::Report),
         facts().prop_map(|facts| FromWorker::Facts(Box::new(facts))),
         footprint,
         (number(), started()).prop_map(|(number, started)| FromWorker::Started { number, started }),
@@ -349,16 +348,10 @@ fn error() -> impl Strategy<Value = GenerationError> {
     })
 }
 
-fn inventory() -> impl Strategy<Value = Inventory> {
+fn report() -> impl Strategy<Value = ProbeReport> {
     let problem = (text(), text()).prop_map(|(source, error)| Problem { source, error });
-    let since_1970 = (0..1_u64 << 40, 0..1_000_000_000_u32);
-    (vec(device(), 0..3), vec(problem, 0..3), since_1970).prop_map(|(devices, problems, (seconds, nanos))| {
-        Inventory {
-            devices,
-            problems,
-            probed_at: UNIX_EPOCH + Duration::new(seconds, nanos),
-        }
-    })
+    (vec(device(), 0..3), vec(problem, 0..3))
+        .prop_map(|(devices, problems)| ProbeReport { devices, problems })
 }
 
 fn device() -> impl Strategy<Value = Device> {

@@ -1,10 +1,8 @@
 //! One fixed frame of every variant, with every field set.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState,
-    Inventory, Link, Memory, Problem, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState, Link,
+    Memory, ProbeReport, Problem, Runtime,
 };
 use mains_types::{
     ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
@@ -25,7 +23,13 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
                 role: Role::Run,
             }),
         ),
-        ("to.probe", ToWorker::Probe),
+        (
+            "to.probe",
+            ToWorker::Probe {
+                source: "nvml".to_owned(),
+                anew: true,
+            },
+        ),
         (
             "to.inspect",
             ToWorker::Inspect {
@@ -83,7 +87,7 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
     };
     vec![
         ("from.hello", FromWorker::Hello(hello)),
-        ("from.inventory", FromWorker::Inventory(inventory())),
+        ("from.report", FromWorker::Report(report())),
         ("from.facts", FromWorker::Facts(Box::new(facts()))),
         ("from.loaded", FromWorker::Loaded { footprint }),
         (
@@ -246,7 +250,7 @@ pub(crate) fn facts() -> ModelFacts {
     }
 }
 
-fn inventory() -> Inventory {
+fn report() -> ProbeReport {
     let device = Device {
         id: "gpu-1".to_owned(),
         vendor: Some("Maker".to_owned()),
@@ -290,12 +294,11 @@ fn inventory() -> Inventory {
             reasons: vec!["hot".to_owned()],
         },
     };
-    Inventory {
+    ProbeReport {
         devices: vec![device],
         problems: vec![Problem {
             source: "nvidia".to_owned(),
             error: "no answer".to_owned(),
         }],
-        probed_at: UNIX_EPOCH + Duration::new(1_000, 5),
     }
 }

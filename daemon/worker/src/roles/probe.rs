@@ -1,172 +1,148 @@
-//! The role `probe`: asks every source, each in its own thread, and waits for none longer than a bound.
+//! The role `probe`: asks one source, which stays open for the next question.
+//!
+//! A process has one source, so that a library that hangs, aborts or spoils its memory costs that source alone. Time limits are
+//! the daemon's: it ends the process.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use mains_contract::{Inventory, Probe, ProbeError};
-use mains_probes::{Answer, inventory};
+use anyhow::{Result, bail};
+use mains_contract::{Probe, Watch};
 use mains_wire::frames::{FromWorker, ToWorker};
 
 use crate::inbox::{Inbox, Message, Outbox};
 
-/// How long a source may take: libraries of makers wake cards up within about a second, or hang.
-const TIME_LIMIT: Duration = Duration::from_secs(5);
-
-/// How often the wait looks for pings.
-const BEAT: Duration = Duration::from_millis(200);
+/// How often a worker that waits shows its unit's watchdog that it lives.
+const BEAT: Duration = Duration::from_secs(5);
 
 /// Answers `Probe` until the connection ends.
 pub(crate) fn work(inbox: Inbox<Infallible>, outbox: Outbox) -> Result<()> {
-    let mut sources = Sources::new(TIME_LIMIT);
+    let mut sources = OneSource::new(mains_probes::of);
     loop {
-        match inbox.wait()? {
-            Message::Frame(ToWorker::Probe) => {
-                let found = sources.ask(mains_probes::all(), || inbox.beat())?;
-                outbox.say(FromWorker::Inventory(found))?;
+        match inbox.wait_for(BEAT)? {
+            Some(Message::Frame(ToWorker::Probe { source, anew })) => {
+                outbox.say(sources.ask(&source, anew, Instant::now())?)?;
             }
-            Message::Frame(_) => bail!("this worker only probes"),
+            Some(Message::Frame(_)) => bail!("this worker only probes"),
+            None => {}
         }
     }
 }
 
-/// Sources that are being asked.
-struct Sources {
-    time_limit: Duration,
-    answers: Receiver<Answer>,
-    answering: Sender<Answer>,
-    /// Sources that have not answered yet; they are not asked again before they have.
-    pending: BTreeSet<&'static str>,
+/// The source that this process asks.
+struct OneSource<F> {
+    find: F,
+    open: Option<(String, Box<dyn Watch>)>,
 }
 
-impl Sources {
-    fn new(time_limit: Duration) -> Self {
-        let (answering, answers) = channel();
-        Self {
-            time_limit,
-            answers,
-            answering,
-            pending: BTreeSet::new(),
-        }
+impl<F: Fn(&str) -> Option<Box<dyn Probe + Send>>> OneSource<F> {
+    const fn new(find: F) -> Self {
+        Self { find, open: None }
     }
 
-    /// Asks `probes` and gives what answered in time. A late source is a problem of its own, and nobody else's.
-    fn ask(
-        &mut self,
-        probes: Vec<Box<dyn Probe + Send>>,
-        mut beat: impl FnMut() -> Result<()>,
-    ) -> Result<Inventory> {
-        // Answers to an earlier question are out of date by now.
-        while let Ok(late) = self.answers.try_recv() {
-            self.pending.remove(late.source);
-        }
-        for probe in probes {
-            self.start(probe)?;
-        }
-        let deadline = Instant::now() + self.time_limit;
-        let mut found = Vec::new();
-        while !self.pending.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            match self.answers.recv_timeout(left.min(BEAT)) {
-                Ok(answer) => {
-                    self.pending.remove(answer.source);
-                    found.push(answer);
+    /// Asks `name`, which is the same each time.
+    fn ask(&mut self, name: &str, anew: bool, now: Instant) -> Result<FromWorker> {
+        let watch = match &mut self.open {
+            Some((known, watch)) if known == name => {
+                if anew {
+                    watch.reopen();
                 }
-                Err(RecvTimeoutError::Timeout) => beat()?,
-                Err(RecvTimeoutError::Disconnected) => break,
+                watch
             }
-        }
-        found.extend(self.pending.iter().map(|source| self.late(source)));
-        // Threads answer in any order; the first source that knows a fact gives it.
-        found.sort_by_key(|answer| (answer.source != "cpu", answer.source));
-        Ok(inventory(found, SystemTime::now()))
-    }
-
-    fn start(&mut self, probe: Box<dyn Probe + Send>) -> Result<()> {
-        let source = probe.source();
-        if !self.pending.insert(source) {
-            return Ok(());
-        }
-        let answering = self.answering.clone();
-        std::thread::Builder::new()
-            .name(source.to_owned())
-            .spawn(move || {
-                let report = probe.probe();
-                let _gone = answering.send(Answer { source, report });
-            })
-            .with_context(|| format!("starting a thread for the source {source}"))?;
-        Ok(())
-    }
-
-    fn late(&self, source: &'static str) -> Answer {
-        let limit = self.time_limit.as_secs_f32();
-        Answer {
-            source,
-            report: Err(ProbeError(format!("pending: no answer within {limit} s"))),
-        }
+            Some((known, _)) => bail!("this worker asks {known:?}, not {name:?}: start one for each source"),
+            None => {
+                let Some(probe) = (self.find)(name) else {
+                    bail!("no source is called {name:?}");
+                };
+                let opened = (name.to_owned(), probe.watch());
+                &mut self.open.insert(opened).1
+            }
+        };
+        Ok(match watch.read(now) {
+            Ok(report) => FromWorker::Report(report),
+            Err(error) => FromWorker::Error(error.to_string()),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, channel};
-    use std::time::Duration;
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::time::Instant;
 
-    use mains_contract::{Probe, ProbeError, ProbeReport, Problem};
+    use mains_contract::{Anew, Probe, ProbeError, ProbeReport, Watch};
+    use mains_wire::frames::FromWorker;
 
-    use super::Sources;
+    use super::OneSource;
 
-    /// Answers when it is told to.
-    struct Slow(Receiver<()>);
+    /// Counts how often it was opened anew, and fails at the second reading.
+    struct Counted {
+        opened: Rc<Cell<u32>>,
+        readings: u32,
+    }
 
-    impl Probe for Slow {
-        fn source(&self) -> &'static str {
-            "slow"
-        }
-
-        fn probe(&self) -> Result<ProbeReport, ProbeError> {
-            let _told = self.0.recv();
+    impl Watch for Counted {
+        fn read(&mut self, _now: Instant) -> Result<ProbeReport, ProbeError> {
+            self.readings += 1;
+            if self.readings == 2 {
+                return Err(ProbeError("broken".to_owned()));
+            }
             Ok(ProbeReport::default())
         }
+
+        fn reopen(&mut self) {
+            self.opened.set(self.opened.get() + 1);
+        }
     }
 
-    struct Quick;
+    struct Fixed;
 
-    impl Probe for Quick {
+    impl Probe for Fixed {
         fn source(&self) -> &'static str {
-            "quick"
+            "fixed"
         }
 
         fn probe(&self) -> Result<ProbeReport, ProbeError> {
-            Err(ProbeError("broken".to_owned()))
+            Ok(ProbeReport::default())
+        }
+
+        fn watch(self: Box<Self>) -> Box<dyn Watch> {
+            Box::new(Anew(*self))
         }
     }
 
-    fn problem(source: &str, error: &str) -> Problem {
-        Problem {
-            source: source.to_owned(),
-            error: error.to_owned(),
-        }
+    fn find(name: &str) -> Option<Box<dyn Probe + Send>> {
+        (name == "fixed").then(|| Box::new(Fixed) as Box<dyn Probe + Send>)
     }
 
     #[test]
-    fn a_source_that_hangs_costs_itself_only() {
-        let (tell, told) = channel();
-        let mut sources = Sources::new(Duration::from_millis(50));
-        let found = sources.ask(vec![Box::new(Slow(told)), Box::new(Quick)], || Ok(()));
-        let slow = problem("slow", "pending: no answer within 0.05 s");
-        let quick = problem("quick", "broken");
-        assert_eq!(found.unwrap().problems, [quick.clone(), slow.clone()]);
+    fn a_source_stays_open_and_a_failure_is_an_answer() {
+        let opened = Rc::new(Cell::new(0));
+        let mut sources = OneSource::new(find);
+        let counted = Counted {
+            opened: Rc::clone(&opened),
+            readings: 0,
+        };
+        sources.open = Some(("counted".to_owned(), Box::new(counted)));
+        let now = Instant::now();
+        let empty = FromWorker::Report(ProbeReport::default());
+        assert_eq!(sources.ask("counted", false, now).unwrap(), empty);
+        assert_eq!(
+            sources.ask("counted", true, now).unwrap(),
+            FromWorker::Error("broken".to_owned())
+        );
+        assert_eq!(sources.ask("counted", false, now).unwrap(), empty);
+        assert_eq!(opened.get(), 1);
+    }
 
-        // It still hangs: it is not asked a second time.
-        let (_tell_second, second) = channel();
-        let found = sources.ask(vec![Box::new(Slow(second)), Box::new(Quick)], || Ok(()));
-        assert_eq!(found.unwrap().problems, [quick, slow]);
-        drop(tell);
+    #[test]
+    fn a_process_has_one_source() {
+        let now = Instant::now();
+        let mut sources = OneSource::new(find);
+        assert!(sources.ask("nobody", false, now).is_err());
+        assert!(sources.ask("fixed", false, now).is_ok());
+        let error = sources.ask("nobody", false, now).unwrap_err();
+        assert!(error.to_string().contains("fixed"), "{error}");
     }
 }

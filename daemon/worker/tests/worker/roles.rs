@@ -15,6 +15,21 @@ async fn probe_finds_the_processors() {
 }
 
 #[tokio::test]
+async fn a_worker_asks_one_source_again_and_again() {
+    let mut worker = Worker::start(Role::Probe).await;
+    for anew in [false, false, true] {
+        let source = "cpu".to_owned();
+        let Some(FromWorker::Report(report)) = worker.ask(ToWorker::Probe { source, anew }).await else {
+            panic!("the processors are there");
+        };
+        assert_eq!(report.devices.len(), 1);
+    }
+    let source = "pci".to_owned();
+    assert_eq!(worker.ask(ToWorker::Probe { source, anew: false }).await, None);
+    assert!(!worker.end().success());
+}
+
+#[tokio::test]
 async fn inspect_tells_what_the_pilot_is() {
     let facts = facts().await;
     assert_eq!(

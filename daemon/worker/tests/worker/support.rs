@@ -4,9 +4,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::SystemTime;
 
-use mains_contract::Inventory;
+use mains_contract::{Inventory, ProbeReport};
 use mains_formats::{Array, Gguf, Value};
+use mains_inventory::Answer;
 use mains_types::{
     ChatPrompt, Choice, Demand, FinishReason, Generate, GenerationError, LogitBias, ModelFacts, Plan, Prompt,
     Sampling, Started, TokenChunk,
@@ -170,11 +172,26 @@ pub(crate) fn load(plan: &Plan) -> ToWorker {
     }
 }
 
+/// The processors alone, which every machine has.
 pub(crate) async fn inventory() -> Inventory {
+    let answer = Answer {
+        source: "cpu",
+        report: Ok(report("cpu").await.unwrap()),
+    };
+    mains_inventory::inventory(vec![answer], SystemTime::now())
+}
+
+/// What a worker of its own says of one source.
+pub(crate) async fn report(source: &str) -> Result<ProbeReport, String> {
     let mut worker = Worker::start(Role::Probe).await;
-    match worker.ask(ToWorker::Probe).await {
-        Some(FromWorker::Inventory(inventory)) => inventory,
-        other => panic!("no inventory: {other:?}"),
+    let question = ToWorker::Probe {
+        source: source.to_owned(),
+        anew: false,
+    };
+    match worker.ask(question).await {
+        Some(FromWorker::Report(report)) => Ok(report),
+        Some(FromWorker::Error(message)) => Err(message),
+        other => panic!("no report: {other:?}"),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use mains_contract::{
-    Device, DeviceKind, Health, HealthState, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime,
+    Anew, Device, DeviceKind, Health, HealthState, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime,
+    Watch,
 };
 
 use super::cgroup::Limit;
@@ -64,6 +65,10 @@ impl Probe for CpuProbe {
             devices: vec![device],
             problems: problems.0,
         })
+    }
+
+    fn watch(self: Box<Self>) -> Box<dyn Watch> {
+        Box::new(Anew(*self))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mains_contract::{DeviceKind, Probe, ProbeError, ProbeReport};
+use mains_contract::{Anew, DeviceKind, Probe, ProbeError, ProbeReport, Watch};
 
 use super::load;
 use crate::places::Places;
@@ -38,5 +38,9 @@ impl Probe for IntelGraphics {
 
     fn probe(&self) -> Result<ProbeReport, ProbeError> {
         Ok(VENDOR.report(&self.0, load::read))
+    }
+
+    fn watch(self: Box<Self>) -> Box<dyn Watch> {
+        Box::new(Anew(*self))
     }
 }

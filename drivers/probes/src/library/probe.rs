@@ -2,16 +2,17 @@
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use mains_contract::{Device, HealthState, Probe, ProbeError, ProbeReport, Problem, Runtime};
+use mains_contract::{Device, HealthState, Probe, ProbeError, ProbeReport, Problem, Runtime, Watch};
 
 use super::call::{Call, Handle};
 use super::facts::Facts;
 use super::layout::Buffer;
 use super::open::{Library, Refused};
-use super::vendor::{MAX_DEVICES, Vendor};
+use super::vendor::{MAX_DEVICES, Started, Vendor};
 use crate::places::Places;
-use crate::{sysfs, trust};
+use crate::sysfs;
 
 /// The probe of a maker's library.
 pub(crate) struct LibraryProbe<V> {
@@ -31,36 +32,88 @@ impl<V: Vendor> LibraryProbe<V> {
     }
 }
 
-impl<V: Vendor> Probe for LibraryProbe<V> {
+impl<V: Vendor + 'static> Probe for LibraryProbe<V> {
     fn source(&self) -> &'static str {
         V::ABOUT.source
     }
 
     fn probe(&self) -> Result<ProbeReport, ProbeError> {
+        Ok(self.open()?.map_or_else(ProbeReport::default, |open| open.read()))
+    }
+
+    fn watch(self: Box<Self>) -> Box<dyn Watch> {
+        Box::new(Session {
+            probe: *self,
+            open: None,
+        })
+    }
+}
+
+impl<V: Vendor> LibraryProbe<V> {
+    /// Starts the library; `None` where there is none, or no device of its maker.
+    fn open(&self) -> Result<Option<Open<V>>, ProbeError> {
         let about = V::ABOUT;
         let absent = |vendor| !sysfs::has_vendor(&self.sysfs, vendor);
         if about.pci_vendor.is_some_and(absent) {
-            return Ok(ProbeReport::default());
+            return Ok(None);
         }
         let Some(library) = Library::open(self.library.as_deref(), about.names, about.before)? else {
-            return Ok(ProbeReport::default());
+            return Ok(None);
         };
-        let started = match V::start(&library) {
-            Ok(started) => started,
-            Err(Refused::Code { code, .. }) if about.no_device.contains(&code) => {
-                return Ok(ProbeReport::default());
-            }
-            Err(refused) => return Err(ProbeError(about.explain(&refused))),
-        };
-        let mut asked = Asked::<V>::new(&library, V::version(&library, &started));
-        for (index, handle) in started.handles.iter().enumerate() {
+        match V::start(&library) {
+            Ok(started) => Ok(Some(Open {
+                version: V::version(&library, &started),
+                library,
+                started,
+            })),
+            Err(Refused::Code { code, .. }) if about.no_device.contains(&code) => Ok(None),
+            Err(refused) => Err(ProbeError(about.explain(&refused))),
+        }
+    }
+}
+
+/// A library that stays started between readings: to start one wakes cards up and takes seconds on some.
+struct Session<V: Vendor> {
+    probe: LibraryProbe<V>,
+    open: Option<Open<V>>,
+}
+
+impl<V: Vendor> Watch for Session<V> {
+    fn read(&mut self, _now: Instant) -> Result<ProbeReport, ProbeError> {
+        if self.open.is_none() {
+            self.open = self.probe.open()?;
+        }
+        Ok(self.open.as_ref().map_or_else(ProbeReport::default, Open::read))
+    }
+
+    fn reopen(&mut self) {
+        self.open = None;
+    }
+}
+
+/// A started library with its devices. Dropping it stops the library.
+struct Open<V: Vendor> {
+    library: Library,
+    started: Started<V::Handle>,
+    version: Option<String>,
+}
+
+impl<V: Vendor> Open<V> {
+    fn read(&self) -> ProbeReport {
+        let mut asked = Asked::<V>::new(&self.library, self.version.clone());
+        for (index, handle) in self.started.handles.iter().enumerate() {
             match handle {
                 Ok(handle) => asked.add(index, *handle),
-                Err(refused) => asked.problem(format!("device {index}: {}", about.explain(refused))),
+                Err(refused) => asked.problem(format!("device {index}: {}", V::ABOUT.explain(refused))),
             }
         }
-        V::stop(&library, &started);
-        Ok(asked.finish())
+        asked.finish()
+    }
+}
+
+impl<V: Vendor> Drop for Open<V> {
+    fn drop(&mut self) {
+        V::stop(&self.library, &self.started);
     }
 }
 
@@ -158,7 +211,7 @@ impl<'a, V: Vendor> Asked<'a, V> {
     fn finish(mut self) -> ProbeReport {
         let unverified = V::ABOUT.unverified;
         if !self.report.devices.is_empty() && !unverified.is_empty() {
-            self.problem(trust::unverified(unverified));
+            self.problem(mains_inventory::unverified(unverified));
         }
         name_twins(&mut self.report.devices);
         self.report

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use mains_contract::{Device, DeviceKind, Probe, ProbeError, ProbeReport, Runtime};
+use mains_contract::{Anew, Device, DeviceKind, Probe, ProbeError, ProbeReport, Runtime, Watch};
+use mains_inventory::makers;
 
 use crate::library::facts::{Facts, Word};
-use crate::makers;
 use crate::places::Places;
 use crate::sysfs::{self, PciEntry};
 
@@ -35,6 +35,10 @@ impl Probe for Pci {
                 .collect(),
             problems: Vec::new(),
         })
+    }
+
+    fn watch(self: Box<Self>) -> Box<dyn Watch> {
+        Box::new(Anew(*self))
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ash::vk;
-use mains_contract::{Bytes, Device, DeviceKind, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime};
+use mains_contract::{
+    Anew, Bytes, Device, DeviceKind, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime, Watch,
+};
 
 use super::load::Loaded;
 use super::sys::{self, Heap, RawDevice};
@@ -52,6 +54,10 @@ impl Probe for VulkanProbe {
         }
         number_twins(&mut report.devices);
         Ok(report)
+    }
+
+    fn watch(self: Box<Self>) -> Box<dyn Watch> {
+        Box::new(Anew(*self))
     }
 }
 

@@ -4,21 +4,21 @@ use mains_contract::DeviceKind;
 
 /// One maker.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Maker {
+pub struct Maker {
     /// PCI vendor id (`pci.ids`; Cambricon's, MetaX's and Iluvatar's as their device plugins have them).
-    pub(crate) pci: u16,
+    pub pci: u16,
     /// The name that devices carry.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What it makes.
-    pub(crate) kind: DeviceKind,
+    pub kind: DeviceKind,
     /// The kernel's module, as an instruction names it.
-    pub(crate) module: &'static str,
+    pub module: &'static str,
     /// The package of the Vulkan driver, where there is one.
-    pub(crate) vulkan: Option<&'static str>,
+    pub vulkan: Option<&'static str>,
 }
 
 /// Makers whose PCI devices of the classes display and accelerator are devices to us.
-pub(crate) const MAKERS: &[Maker] = &[
+pub const MAKERS: &[Maker] = &[
     gpu(
         0x10de,
         "NVIDIA",
@@ -65,11 +65,11 @@ const fn npu(pci: u16, name: &'static str, module: &'static str) -> Maker {
 }
 
 /// The maker with this PCI vendor id.
-pub(crate) fn by_pci(vendor: u16) -> Option<&'static Maker> {
+pub fn by_pci(vendor: u16) -> Option<&'static Maker> {
     MAKERS.iter().find(|maker| maker.pci == vendor)
 }
 
 /// The maker of this name.
-pub(crate) fn by_name(name: &str) -> Option<&'static Maker> {
+pub fn by_name(name: &str) -> Option<&'static Maker> {
     MAKERS.iter().find(|maker| maker.name == name)
 }

@@ -1,14 +1,14 @@
 //! Joins what the probes said into one list of devices. Pure.
 //!
 //! The same card seen by several sources is one device: by its UUID, else by its PCI address. UUIDs go first because a
-//! partition has its card's address. Each field comes from the most trusted source that knows it ([`crate::trust`]), so
+//! partition has its card's address. Each field comes from the most trusted source that knows it ([`crate::SOURCES`]), so
 //! that the order of answers does not matter.
 
 use std::time::SystemTime;
 
 use mains_contract::{Device, DeviceKind, Inventory, Memory, ProbeError, ProbeReport, Problem};
 
-use crate::{advice, memory, trust};
+use crate::{advice, memory, sources};
 
 /// One probe's name and what it said.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ const MAX_PROBLEMS: usize = 8;
 /// ids, each with its partitions. A failed probe is a problem.
 #[must_use]
 pub fn inventory(mut answers: Vec<Answer>, probed_at: SystemTime) -> Inventory {
-    answers.sort_by_key(|answer| (trust::rank(answer.source), answer.source));
+    answers.sort_by_key(|answer| (sources::rank(answer.source), answer.source));
     let mut cards: Vec<Card> = Vec::new();
     let mut problems = Vec::new();
     for Answer { source, report } in answers {
@@ -93,7 +93,7 @@ impl Card {
 
     /// The device with each field from the most trusted source that knows it.
     fn merged(mut self) -> (Device, Aliases) {
-        self.0.sort_by_key(|sighting| trust::rank(sighting.source));
+        self.0.sort_by_key(|sighting| sources::rank(sighting.source));
         let memories: Vec<Memory> = self
             .0
             .iter()
@@ -102,7 +102,7 @@ impl Card {
         let of_kind = self
             .0
             .iter()
-            .min_by_key(|sighting| trust::rank_of_kind(sighting.source));
+            .min_by_key(|sighting| sources::rank_of_kind(sighting.source));
         let kind = of_kind.map(|sighting| sighting.device.kind);
         let aliases = self
             .0
@@ -199,6 +199,11 @@ fn join(cards: &mut Vec<Card>, one: usize, other: usize) -> Option<usize> {
     Some(low)
 }
 
+/// Whether two entries of inventories of different times are the same device.
+pub(crate) fn is_same(a: &Device, b: &Device) -> bool {
+    a.id == b.id || same_uuid(a, b) || same_address(a, b)
+}
+
 /// Makers' libraries put what it is before the digits: `GPU-`, `MIG-`, `MLU-`.
 fn same_uuid(a: &Device, b: &Device) -> bool {
     let digits = |uuid: &str| {
@@ -260,7 +265,7 @@ fn judge(device: &mut Device, is_split: bool) {
     if is_split {
         device.usable_by.clear();
         device.unusable_because = Some("it is split into partitions: use those".to_owned());
-    } else if !trust::may_be_planned_on(&device.sources) && !device.usable_by.is_empty() {
+    } else if !sources::may_be_planned_on(&device.sources) && !device.usable_by.is_empty() {
         device.usable_by.clear();
         device.unusable_because = Some(
             "what tells of it was never verified with a real device: nothing is planned on that alone"

@@ -1,0 +1,148 @@
+//! The devices of the box, as probe workers find them: a process a source, asked side by side.
+//!
+//! - [`worker`] is one source's process, from its start to the proof of its end
+//! - [`desk`] asks one source: who waits for it and how long, and when it is tried again
+//! - `mains_inventory::Board` keeps what all of them said
+//!
+//! A source that hangs, dies or talks nonsense costs its own facts. It has [`ANSWER_TIME`] before the others are no longer
+//! held up for it, and goes on in the background until it is given up.
+
+mod desk;
+mod worker;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use mains_contract::{Device, Inventory};
+use mains_inventory::{Board, SOURCES};
+
+use crate::reservations::Reservations;
+use crate::{Spawn, SupervisorError};
+use desk::Desk;
+use worker::SourceWorker;
+
+/// How long everybody waits for a source: libraries of makers wake cards up within about a second, or hang.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a source may take before its process is ended: a cold start of eight cards takes half a minute.
+const GIVE_UP_TIME: Duration = Duration::from_mins(1);
+
+/// How fresh an inventory must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// As it is known; a first probe when nothing is.
+    Known,
+    /// With the free memory of now, for a plan: sources that have devices are read again.
+    Memory,
+    /// Every source looks for its devices anew.
+    Anew,
+}
+
+/// The devices that the sources told of last.
+pub(crate) struct Devices {
+    desks: Vec<Arc<Desk>>,
+    board: Arc<Mutex<Board>>,
+    reservations: Arc<Mutex<Reservations>>,
+    /// Held during a round, so that those who come meanwhile share its answer: when the last began, and how fresh it was.
+    round: tokio::sync::Mutex<Option<(Instant, Freshness)>>,
+    last: Mutex<Last>,
+}
+
+#[derive(Default, Clone)]
+struct Last {
+    probed_at: Option<SystemTime>,
+    error: Option<SupervisorError>,
+}
+
+impl Devices {
+    pub(crate) fn new(spawn: &Arc<dyn Spawn>, reservations: Arc<Mutex<Reservations>>) -> Self {
+        let board = Arc::new(Mutex::new(Board::default()));
+        let desk = |source| {
+            let worker = Arc::new(SourceWorker::new(Arc::clone(spawn), source));
+            Desk::new(source, worker, Arc::clone(&board))
+        };
+        Self {
+            desks: SOURCES.iter().map(desk).collect(),
+            board,
+            reservations,
+            round: tokio::sync::Mutex::new(None),
+            last: Mutex::new(Last::default()),
+        }
+    }
+
+    /// See [`crate::Supervisor::inventory`].
+    pub(crate) async fn inventory(&self, freshness: Freshness) -> Result<Inventory, SupervisorError> {
+        let asked = Instant::now();
+        let mut known = self.last().probed_at.is_some();
+        if !known || freshness != Freshness::Known {
+            let mut round = self.round.lock().await;
+            known = self.last().probed_at.is_some();
+            let needed = if known { freshness } else { Freshness::Anew };
+            let shared =
+                round.is_some_and(|(began, of)| began >= asked && (of == needed || of == Freshness::Anew));
+            if needed != Freshness::Known && !shared {
+                let began = Instant::now();
+                self.ask(needed).await;
+                *round = Some((began, needed));
+            }
+        }
+        let Last { probed_at, error } = self.last();
+        match (probed_at, error) {
+            (Some(_), _) => Ok(self.board().inventory(SystemTime::now())),
+            (None, error) => Err(error.unwrap_or(SupervisorError::ShuttingDown)),
+        }
+    }
+
+    /// One round of questions.
+    async fn ask(&self, freshness: Freshness) {
+        let anew = freshness == Freshness::Anew;
+        let wanted: Vec<&Arc<Desk>> = {
+            let board = self.board();
+            let desks = self.desks.iter();
+            desks
+                .filter(|desk| anew || board.has_devices(desk.source()))
+                .collect()
+        };
+        join_all(wanted.iter().map(|desk| desk.ask(anew))).await;
+        let now = SystemTime::now();
+        let mut board = self.board();
+        let failing: Vec<&str> = SOURCES
+            .iter()
+            .filter(|source| board.trouble(source).is_some())
+            .map(|source| source.name)
+            .collect();
+        let inventory = board.inventory(now);
+        drop(board);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if inventory.devices.is_empty() && failing.len() == SOURCES.len() {
+            last.error = self.desks.iter().find_map(|desk| desk.error());
+            tracing::warn!(error = ?last.error, "no source of devices could be asked");
+            return;
+        }
+        *last = Last {
+            probed_at: Some(inventory.probed_at),
+            error: None,
+        };
+        let is_old = |device: &Device| {
+            let mut sources = device.sources.iter();
+            sources.any(|source| failing.contains(&source.as_str()))
+        };
+        let mut reservations = self.reservations.lock().unwrap_or_else(PoisonError::into_inner);
+        reservations.probed(&inventory, is_old);
+    }
+
+    /// When devices were last found, and why the last probe failed.
+    pub(crate) fn state(&self) -> (Option<SystemTime>, Option<String>) {
+        let Last { probed_at, error } = self.last();
+        (probed_at, error.map(|error| error.to_string()))
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last(&self) -> Last {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

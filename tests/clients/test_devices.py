@@ -1,0 +1,140 @@
+"""Makers' libraries through the real daemon: right values, and a broken one costs its own source alone."""
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from daemon import Daemon, until
+
+STUBS = pathlib.Path(__file__).resolve().parents[2] / "drivers" / "probes" / "tests" / "stubs"
+ABORT, LOOP = -1000001, -1000002
+# The variable after MAINS_LIB_, the stub, the sources that open it.
+MAKERS = [
+    ("NVML", "nvml", ["nvml"]),
+    ("CUDA", "cuda", ["cuda"]),
+    ("ROCM_SMI", "rocm_smi", ["rocm_smi", "hygon"]),
+    ("LEVEL_ZERO", "level_zero", ["level_zero"]),
+    ("DCMI", "dcmi", ["dcmi"]),
+    ("CNDEV", "cndev", ["cndev"]),
+    ("MTML", "mtml", ["mtml"]),
+    ("MXSML", "mxsml", ["mxsml"]),
+    ("IXML", "ixml", ["ixml"]),
+    ("EFML", "efml", ["efml"]),
+    ("BRML", "brml", ["brml"]),
+    ("XPUML", "xpuml", ["xpuml"]),
+    ("HGML", "hgml", ["hgml"]),
+]
+SOURCES = [source for _, _, sources in MAKERS for source in sources]
+
+
+@pytest.fixture(scope="session")
+def stubs(tmp_path_factory):
+    """Every stub as a library, and a tree for the makers whose libraries are told apart by the bus."""
+    folder = tmp_path_factory.mktemp("stubs")
+    for _, stub, _ in MAKERS:
+        command = ["cc", "-std=gnu11", "-shared", "-fPIC", "-o", folder / f"{stub}.so", STUBS / f"{stub}.c"]
+        subprocess.run(command, check=True)
+    for address, vendor in (("0001:20:00.0", "0x1002"), ("0001:21:00.0", "0x1d94")):
+        device = folder / "sys" / "bus" / "pci" / "devices" / address
+        device.mkdir(parents=True)
+        for name, text in (("vendor", vendor), ("device", "0x1"), ("class", "0x120000")):
+            (device / name).write_text(text)
+    return folder
+
+
+def environment(stubs, makers=MAKERS, **more):
+    libraries = {f"MAINS_LIB_{name}": str(stubs / f"{stub}.so") for name, stub, _ in makers}
+    return {**libraries, "MAINS_SYSFS": str(stubs / "sys"), **more}
+
+
+@pytest.fixture
+def asked(own_daemon, stubs):
+    """The inventory of a daemon of its own, and the daemon."""
+    def ask(makers=MAKERS, **more):
+        daemon = own_daemon(environment=environment(stubs, makers, **more))
+        return daemon.json("devices", "--refresh"), daemon
+    return ask
+
+
+def of(devices, source):
+    return [device for device in devices["devices"] if source in device["sources"]]
+
+
+def problems(devices, source):
+    return [problem["error"] for problem in devices["problems"] if problem["source"] == source]
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker[1])
+def test_the_environment_gives_each_library(asked, maker):
+    _, _, sources = maker
+    devices, _ = asked([maker])
+    for source in sources:
+        found = of(devices, source)
+        assert len(found) >= 2, devices
+        assert all(device["memory"]["total_bytes"] > 1 << 30 for device in found if "memory" in device)
+        assert all(0 not in (device.get("temperature_c"), device.get("power_w")) for device in found)
+    assert of(devices, "cpu")[0]["health"]["state"] == "ok"
+
+
+def test_one_card_of_two_libraries_is_one_device(asked):
+    devices, _ = asked([maker for maker in MAKERS if maker[1] in ("nvml", "cuda")])
+    card = of(devices, "nvml")[0]
+    assert card["sources"][:2] == ["nvml", "cuda"], card
+    assert card["memory"] == {"total_bytes": 80 << 30, "free_bytes": 79 << 30, "shared": False}
+    assert (card["temperature_c"], card["power_w"], card["power_limit_w"], card["energy_j"]) == (45, 101.5, 700, 2.5)
+    parts = [device for device in devices["devices"] if device.get("parent") == card["id"]]
+    assert len(parts) == 2 and "split" in card["unusable_because"]
+
+
+def test_libraries_that_abort_cost_their_sources_alone(asked):
+    devices, daemon = asked(STUB_FAIL=f"*:{ABORT}")
+    for source in SOURCES:
+        assert any("died (signal 6)" in error for error in problems(devices, source)), (source, devices["problems"])
+    assert of(devices, "cpu") and of(devices, "pci")
+    assert daemon.process.poll() is None
+
+
+def test_libraries_that_hang_cost_their_time_limit_once(asked):
+    began = time.monotonic()
+    devices, daemon = asked(STUB_FAIL=f"*:{LOOP}")
+    assert time.monotonic() - began < 7
+    for source in SOURCES:
+        assert any(error.startswith("pending: no answer within 5 s") for error in problems(devices, source)), devices["problems"]
+    assert of(devices, "cpu")
+    began = time.monotonic()
+    again = daemon.json("devices")
+    assert time.monotonic() - began < 2 and len(again["problems"]) >= len(SOURCES)
+
+
+def test_libraries_that_talk_garbage_or_print_are_bounded(asked):
+    devices, daemon = asked(STUB_GARBAGE="1", STUB_PRINT="1")
+    assert of(devices, "cpu")
+    for device in devices["devices"]:
+        assert device["name"].isprintable() and len(device["name"]) <= 128
+        assert device.get("temperature_c", 0) < 250 and device.get("utilization", 0) <= 1
+        assert device.get("memory", {}).get("total_bytes", 0) <= 1 << 50
+    assert any("not believed" in error for source in SOURCES for error in problems(devices, source))
+    until("what libraries print is in the log", lambda: "a maker's library prints" in daemon.said())
+
+
+def test_sixteen_devices_of_each(asked):
+    devices, _ = asked(STUB_DEVICES="16")
+    for source in SOURCES:
+        whole = [device for device in of(devices, source) if "parent" not in device]
+        assert len(whole) == 16, (source, len(whole))
+
+
+def test_absent_libraries_are_no_problem(asked, stubs):
+    nowhere = {f"MAINS_LIB_{name}": "/nonexistent/library.so" for name, _, _ in MAKERS}
+    devices, _ = asked([], **nowhere)
+    assert not [problem for problem in devices["problems"] if problem["source"] in SOURCES]
+    assert of(devices, "cpu")
+
+
+def test_error_codes_are_told(asked):
+    devices, _ = asked(STUB_FAIL="*:424242")
+    for source in SOURCES:
+        assert any("424242" in error for error in problems(devices, source)), (source, devices["problems"])
