@@ -1,13 +1,11 @@
 """Makers' libraries through the real daemon: right values, and a broken one costs its own source alone."""
-import json
-import os
 import pathlib
 import subprocess
 import time
 
 import pytest
 
-from daemon import Daemon, until
+from daemon import until
 
 STUBS = pathlib.Path(__file__).resolve().parents[2] / "drivers" / "probes" / "tests" / "stubs"
 ABORT, LOOP = -1000001, -1000002
@@ -55,7 +53,7 @@ def asked(own_daemon, stubs):
     """The inventory of a daemon of its own, and the daemon."""
     def ask(makers=MAKERS, **more):
         daemon = own_daemon(environment=environment(stubs, makers, **more))
-        return daemon.json("devices", "--refresh"), daemon
+        return daemon.http().get("/v1/devices?refresh=true").json(), daemon
     return ask
 
 
@@ -105,7 +103,7 @@ def test_libraries_that_hang_cost_their_time_limit_once(asked):
         assert any(error.startswith("pending: no answer within 5 s") for error in problems(devices, source)), devices["problems"]
     assert of(devices, "cpu")
     began = time.monotonic()
-    again = daemon.json("devices")
+    again = daemon.http().get("/v1/devices").json()
     assert time.monotonic() - began < 2 and len(again["problems"]) >= len(SOURCES)
 
 

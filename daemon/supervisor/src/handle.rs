@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mains_contract::Inventory;
+use mains_inventory::Sample;
 use mains_store::{Catalogue, Configured, Store, StoreError};
 use mains_types::{
     Caller, Demand, Event, Generate, GenerationError, GenerationErrorKind, ModelFacts, ModelSource, Plan,
@@ -151,6 +152,23 @@ impl Supervisor {
             Freshness::Known
         };
         self.inner.context.devices.inventory(freshness).await
+    }
+
+    /// The devices as they are known, without asking anybody; `None` before the first probe.
+    #[must_use]
+    pub fn known_devices(&self) -> Option<Inventory> {
+        self.inner.context.devices.known()
+    }
+
+    /// The last `count` readings of the device `id`, the oldest first; see [`Self::read_devices`].
+    #[must_use]
+    pub fn device_history(&self, id: &str, count: usize) -> Vec<Sample> {
+        self.inner.context.devices.history(id, count)
+    }
+
+    /// Takes a reading of every device, from sources that stay open for it. To be called again and again.
+    pub async fn read_devices(&self) {
+        self.inner.context.devices.read().await;
     }
 
     /// The state of everything, as plain values.

@@ -34,6 +34,7 @@ pub use config::{
 pub use error::SupervisorError;
 pub use handle::{Generation, Supervisor};
 pub use latency::{LATENCY_BOUNDS, Latencies, LatencyCounts};
+pub use mains_inventory::{SAMPLES, Sample};
 pub use metering::{Meter, Metering};
 pub use spawn::fork::ForkSpawn;
 pub use spawn::systemd::SystemdSpawn;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use mains_contract::{Bytes, Device, HealthState, Probe, ProbeReport};
 use mains_probes::cpu::CpuProbe;
@@ -142,6 +143,42 @@ fn a_missing_file_costs_its_own_facts() {
         "{errors:?}"
     );
     assert_eq!(device.features, ["cores=1"]);
+}
+
+#[test]
+fn load_and_power_come_with_the_second_reading() {
+    let root = whole();
+    let at = root.path();
+    let package = "sys/class/powercap/intel-rapl:0";
+    put(at, &format!("{package}/name"), "package-0\n");
+    put(at, &format!("{package}/max_energy_range_uj"), "262143328850\n");
+    // A part of the package counts in it already.
+    put(at, "sys/class/powercap/intel-rapl:0:0/name", "core\n");
+    let mut watch = Box::new(CpuProbe::under(at)).watch();
+    let began = Instant::now();
+    let mut read = |stat: &str, energy: &str, seconds: u64| {
+        put(at, "proc/stat", stat);
+        put(at, &format!("{package}/energy_uj"), energy);
+        let now = began + Duration::from_secs(seconds);
+        watch.read(now).unwrap().devices.remove(0)
+    };
+    let first = read("cpu  10 0 0 90 0 0 0 0\n", "5000000\n", 0);
+    assert_eq!(
+        (first.utilization, first.power_w, first.energy_j),
+        (None, None, None)
+    );
+    let second = read("cpu  40 0 0 160 0 0 0 0\n", "205000000\n", 10);
+    assert_eq!(
+        (second.utilization, second.power_w, second.energy_j),
+        (Some(0.3), Some(20.0), Some(200.0))
+    );
+    let third = read("cpu  40 0 0 260 0 0 0 0\n", "305000000\n", 20);
+    assert_eq!(
+        (third.utilization, third.power_w, third.energy_j),
+        (Some(0.0), Some(10.0), Some(300.0))
+    );
+    let broken = read("nothing\n", "", 30);
+    assert_eq!((broken.utilization, broken.power_w), (None, None));
 }
 
 #[test]

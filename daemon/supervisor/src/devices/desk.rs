@@ -32,6 +32,21 @@ struct State {
     /// The question that is under way: when it began, and who closes when it is answered.
     asking: Option<(Instant, watch::Receiver<()>)>,
     error: Option<SupervisorError>,
+    /// Questions in a row without an answer, and until when a source that fails is left alone.
+    failures: u32,
+    rests_until: Option<Instant>,
+}
+
+/// The rest after a first failure; it doubles with each that follows.
+const FIRST_REST: Duration = Duration::from_secs(10);
+
+/// The longest rest: a library that was repaired is found within this time without being asked for.
+const LONGEST_REST: Duration = Duration::from_mins(10);
+
+/// How long a source is left alone after so many failures in a row.
+fn rest(failures: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_REST.saturating_mul(doubled).min(LONGEST_REST)
 }
 
 impl Desk {
@@ -51,6 +66,22 @@ impl Desk {
     /// Why the last question had no answer.
     pub(crate) fn error(&self) -> Option<SupervisorError> {
         self.state().error.clone()
+    }
+
+    /// Whether it failed and is left alone for a while, or has not answered in time yet: nobody should wait for it.
+    pub(crate) fn rests(&self) -> bool {
+        let state = self.state();
+        let now = Instant::now();
+        let late = state
+            .asking
+            .as_ref()
+            .is_some_and(|(since, _)| now >= *since + ANSWER_TIME);
+        late || state.rests_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the last question had no answer.
+    pub(crate) fn fails(&self) -> bool {
+        self.state().failures > 0
     }
 
     /// Asks the source and waits for its answer, but not longer than [`ANSWER_TIME`] from the question on. What it says, also
@@ -103,6 +134,13 @@ impl Desk {
         };
         let mut state = self.state();
         state.asking = None;
+        if error.is_some() {
+            state.failures = state.failures.saturating_add(1);
+            state.rests_until = Some(Instant::now() + rest(state.failures));
+        } else {
+            state.failures = 0;
+            state.rests_until = None;
+        }
         state.error = error;
     }
 
@@ -134,7 +172,7 @@ mod tests {
     use mains_inventory::{Board, source};
     use tokio::time::Instant;
 
-    use super::{ANSWER_TIME, Asker, Desk, GIVE_UP_TIME};
+    use super::{ANSWER_TIME, Asker, Desk, FIRST_REST, GIVE_UP_TIME, LONGEST_REST, rest};
     use crate::WorkerEnd;
     use crate::link::LinkError;
 
@@ -236,5 +274,20 @@ mod tests {
         assert_eq!(devices, 0);
         assert!(problems[0].contains("died (signal 6)"), "{problems:?}");
         assert!(office.desk.error().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fails_is_left_alone_for_longer_each_time() {
+        let office = office(Duration::from_millis(10), true);
+        assert!(!office.desk.rests() && !office.desk.fails());
+        for rest in [FIRST_REST, FIRST_REST * 2, FIRST_REST * 4] {
+            office.desk.ask(false).await;
+            assert!(office.desk.rests() && office.desk.fails());
+            tokio::time::sleep(rest - Duration::from_millis(1)).await;
+            assert!(office.desk.rests());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(!office.desk.rests() && office.desk.fails());
+        }
+        assert_eq!((rest(60), rest(u32::MAX)), (LONGEST_REST, LONGEST_REST));
     }
 }

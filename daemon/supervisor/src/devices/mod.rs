@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
 use mains_contract::{Device, Inventory};
-use mains_inventory::{Board, SOURCES};
+use mains_inventory::{Board, SOURCES, Sample, Watch};
 
 use crate::reservations::Reservations;
 use crate::{Spawn, SupervisorError};
@@ -33,7 +33,7 @@ const GIVE_UP_TIME: Duration = Duration::from_mins(1);
 pub(crate) enum Freshness {
     /// As it is known; a first probe when nothing is.
     Known,
-    /// With the free memory of now, for a plan: sources that have devices are read again.
+    /// With the free memory of now, for a plan: sources that have devices are read again. Nobody waits for one that fails.
     Memory,
     /// Every source looks for its devices anew.
     Anew,
@@ -47,6 +47,7 @@ pub(crate) struct Devices {
     /// Held during a round, so that those who come meanwhile share its answer: when the last began, and how fresh it was.
     round: tokio::sync::Mutex<Option<(Instant, Freshness)>>,
     last: Mutex<Last>,
+    watch: Mutex<Watch>,
 }
 
 #[derive(Default, Clone)]
@@ -68,6 +69,7 @@ impl Devices {
             reservations,
             round: tokio::sync::Mutex::new(None),
             last: Mutex::new(Last::default()),
+            watch: Mutex::default(),
         }
     }
 
@@ -89,9 +91,60 @@ impl Devices {
         }
         let Last { probed_at, error } = self.last();
         match (probed_at, error) {
-            (Some(_), _) => Ok(self.board().inventory(SystemTime::now())),
+            (Some(_), _) => Ok(self.judged(SystemTime::now())),
             (None, error) => Err(error.unwrap_or(SupervisorError::ShuttingDown)),
         }
+    }
+
+    /// The devices as they are known, each with its state; `None` before the first probe.
+    pub(crate) fn known(&self) -> Option<Inventory> {
+        self.last().probed_at?;
+        Some(self.judged(SystemTime::now()))
+    }
+
+    /// The last `count` readings of a device, the oldest first.
+    pub(crate) fn history(&self, id: &str, count: usize) -> Vec<Sample> {
+        self.watch().history(id, count)
+    }
+
+    /// Reads every watched source that has devices, tries those that failed and have rested, and keeps what came of it.
+    pub(crate) async fn read(&self) {
+        let round = self.round.lock().await;
+        let wanted: Vec<&Arc<Desk>> = {
+            let board = self.board();
+            let desks = self.desks.iter().filter(|desk| !desk.rests());
+            desks
+                .filter(|desk| {
+                    let source = desk.source();
+                    source.watched && board.has_devices(source) || desk.fails()
+                })
+                .collect()
+        };
+        join_all(wanted.iter().map(|desk| desk.ask(false))).await;
+        drop(round);
+        let now = SystemTime::now();
+        let (inventory, failing) = self.found(now);
+        let silent = |device: &Device| {
+            device
+                .sources
+                .iter()
+                .all(|source| failing.contains(&source.as_str()))
+        };
+        self.watch().note(&inventory, silent, now);
+    }
+
+    fn judged(&self, now: SystemTime) -> Inventory {
+        let mut inventory = self.board().inventory(now);
+        self.watch().apply(&mut inventory, now);
+        inventory
+    }
+
+    /// What is on the board, and the sources that fail.
+    fn found(&self, now: SystemTime) -> (Inventory, Vec<&'static str>) {
+        let mut board = self.board();
+        let failing = SOURCES.iter().filter(|source| board.trouble(source).is_some());
+        let failing = failing.map(|source| source.name).collect();
+        (board.inventory(now), failing)
     }
 
     /// One round of questions.
@@ -99,21 +152,14 @@ impl Devices {
         let anew = freshness == Freshness::Anew;
         let wanted: Vec<&Arc<Desk>> = {
             let board = self.board();
-            let desks = self.desks.iter();
-            desks
-                .filter(|desk| anew || board.has_devices(desk.source()))
+            let has_devices = |desk: &&Arc<Desk>| board.has_devices(desk.source()) && !desk.rests();
+            self.desks
+                .iter()
+                .filter(|desk| anew || has_devices(desk))
                 .collect()
         };
         join_all(wanted.iter().map(|desk| desk.ask(anew))).await;
-        let now = SystemTime::now();
-        let mut board = self.board();
-        let failing: Vec<&str> = SOURCES
-            .iter()
-            .filter(|source| board.trouble(source).is_some())
-            .map(|source| source.name)
-            .collect();
-        let inventory = board.inventory(now);
-        drop(board);
+        let (inventory, failing) = self.found(SystemTime::now());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if inventory.devices.is_empty() && failing.len() == SOURCES.len() {
             last.error = self.desks.iter().find_map(|desk| desk.error());
@@ -140,6 +186,10 @@ impl Devices {
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last(&self) -> Last {

@@ -8,7 +8,6 @@ use std::time::SystemTime;
 
 use mains_contract::{Inventory, ProbeReport};
 use mains_formats::{Array, Gguf, Value};
-use mains_inventory::Answer;
 use mains_types::{
     ChatPrompt, Choice, Demand, FinishReason, Generate, GenerationError, LogitBias, ModelFacts, Plan, Prompt,
     Sampling, Started, TokenChunk,
@@ -174,7 +173,7 @@ pub(crate) fn load(plan: &Plan) -> ToWorker {
 
 /// The processors alone, which every machine has.
 pub(crate) async fn inventory() -> Inventory {
-    let answer = Answer {
+    let answer = mains_inventory::Answer {
         source: "cpu",
         report: Ok(report("cpu").await.unwrap()),
     };

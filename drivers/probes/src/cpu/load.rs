@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::{self, Limit};
-use super::sys;
+use super::sys::{self, Counter};
 
 /// Reads below one root.
 #[derive(Debug)]
@@ -67,6 +67,24 @@ impl<'a> Files<'a> {
             })
             .filter_map(|folder| sys::millidegrees(&self.maybe(&folder.join("temp1_input"))?))
             .reduce(f64::max)
+    }
+
+    /// Counters of energy of the processors' packages, where this user may read them (`Documentation/power/powercap`).
+    pub(super) fn energy(&self) -> Vec<(PathBuf, Counter)> {
+        let packages = self.entries("/sys/class/powercap").into_iter().filter(|folder| {
+            self.maybe(&folder.join("name"))
+                .is_some_and(|name| name.starts_with("package-"))
+        });
+        packages
+            .filter_map(|folder| {
+                let number = |name: &str| self.maybe(&folder.join(name))?.trim().parse().ok();
+                let counter = Counter {
+                    microjoules: number("energy_uj")?,
+                    range: number("max_energy_range_uj")?,
+                };
+                Some((folder, counter))
+            })
+            .collect()
     }
 
     /// Limits of this process's control groups, ancestors included.

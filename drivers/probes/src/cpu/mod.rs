@@ -4,5 +4,6 @@ mod cgroup;
 mod load;
 mod probe;
 mod sys;
+mod watch;
 
 pub use probe::CpuProbe;

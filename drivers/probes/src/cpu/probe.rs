@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use mains_contract::{
-    Anew, Device, DeviceKind, Health, HealthState, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime,
-    Watch,
+    Device, DeviceKind, Health, HealthState, Memory, Probe, ProbeError, ProbeReport, Problem, Runtime, Watch,
 };
 
 use super::cgroup::Limit;
 use super::load::Files;
 use super::sys::{self, CpuInfo, MemInfo};
+use super::watch::CpuWatch;
 
 const SOURCE: &str = "cpu";
 
@@ -68,7 +68,8 @@ impl Probe for CpuProbe {
     }
 
     fn watch(self: Box<Self>) -> Box<dyn Watch> {
-        Box::new(Anew(*self))
+        let root = self.root.clone();
+        Box::new(CpuWatch::new(*self, root))
     }
 }
 

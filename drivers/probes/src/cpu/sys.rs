@@ -143,6 +143,58 @@ pub(super) fn millidegrees(text: &str) -> Option<f64> {
         .map(|value| f64::from(value) / 1000.0)
 }
 
+/// Ticks of all processors together since they were started (proc_stat(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    busy: u64,
+    all: u64,
+}
+
+/// The first line of `/proc/stat`. Guests' time is in the user's already.
+pub(super) fn times(text: &str) -> Option<Times> {
+    let mut words = text.lines().next()?.split_ascii_whitespace();
+    if words.next()? != "cpu" {
+        return None;
+    }
+    let ticks: Vec<u64> = words.take(8).map_while(|word| word.parse().ok()).collect();
+    let [_user, _nice, _system, idle, ref rest @ ..] = ticks[..] else {
+        return None;
+    };
+    let waiting = rest.first().copied().unwrap_or(0);
+    let all = ticks
+        .iter()
+        .try_fold(0_u64, |sum, ticks| sum.checked_add(*ticks))?;
+    let busy = all.checked_sub(idle)?.checked_sub(waiting)?;
+    Some(Times { busy, all })
+}
+
+/// The share of time between two readings that the processors were busy; `None` when no time passed.
+pub(super) fn busy(before: Times, now: Times) -> Option<f64> {
+    let all = now.all.checked_sub(before.all).filter(|all| *all > 0)?;
+    // The kernel's count of waiting for disks may fall (proc_stat(5)).
+    let busy = now.busy.saturating_sub(before.busy).min(all);
+    Some(busy as f64 / all as f64)
+}
+
+/// A counter of energy that starts anew at its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counter {
+    pub(super) microjoules: u64,
+    pub(super) range: u64,
+}
+
+/// Joules between two readings of a counter, which has passed its range at most once.
+pub(super) fn joules(before: Counter, now: Counter) -> f64 {
+    let passed = match now.microjoules.checked_sub(before.microjoules) {
+        Some(passed) => passed,
+        None => now
+            .range
+            .saturating_sub(before.microjoules)
+            .saturating_add(now.microjoules),
+    };
+    passed as f64 * 1e-6
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -203,6 +255,43 @@ mod tests {
             if let Some(info) = meminfo(&text) {
                 prop_assert_eq!(info.total.0 % 1024, 0);
             }
+        }
+    }
+
+    #[test]
+    fn load_is_what_was_not_idle_between_two_readings() {
+        let before = times("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3 4\n").unwrap();
+        let now = times("cpu  150 0 75 900 75 0 0 0 150 0\n").unwrap();
+        assert_eq!(busy(before, now), Some(75.0 / 200.0));
+        assert_eq!(busy(now, now), None);
+        assert_eq!(busy(now, before), None);
+        for text in ["", "cpu0 1 2 3 4", "cpu 1 2 3", "cpu a b c d", "intr 5"] {
+            assert_eq!(times(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_counter_of_energy_starts_anew_at_its_range() {
+        let counter = |microjoules| Counter {
+            microjoules,
+            range: 10_000_000,
+        };
+        assert!((joules(counter(1_000_000), counter(3_500_000)) - 2.5).abs() < 1e-9);
+        assert!((joules(counter(9_000_000), counter(500_000)) - 1.5).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn a_load_is_a_share(before in "cpu( [0-9]{1,6}){4,10}", now in "cpu( [0-9]{1,6}){4,10}") {
+            if let (Some(before), Some(now)) = (times(&before), times(&now)) {
+                prop_assert!(busy(before, now).is_none_or(|share| (0.0..=1.0).contains(&share)));
+            }
+        }
+
+        #[test]
+        fn no_energy_is_negative(before: u64, now: u64, range: u64) {
+            let counter = |microjoules| Counter { microjoules, range };
+            prop_assert!(joules(counter(before), counter(now)) >= 0.0);
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) enum Shape {
 }
 
 /// A value that names a device to its library.
-pub(crate) trait Handle: Copy {
+pub(crate) trait Handle: Copy + PartialEq {
     /// The arguments that functions with such a handle have.
     type Shape: Copy + 'static;
 

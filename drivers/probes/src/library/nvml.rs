@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use super::call::{Call, Pointer, Shape, invoke};
 use super::facts::{Fact, Facts};
 use super::open::{Library, Refused, check};
-use super::vendor::{About, Started, Vendor, indexed, leave, plain};
+use super::vendor::{About, Listener, Started, Vendor, indexed, leave, plain};
 
 /// How a library of the family is started and its devices are listed. Devices are opaque pointers.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,11 @@ pub(crate) trait Relative: Send {
     /// See [`Vendor::parts`].
     fn parts(_library: &Library, _device: Pointer) -> Vec<Pointer> {
         Vec::new()
+    }
+
+    /// See [`Vendor::listen`].
+    fn listen(_library: &Library, _started: &Started<Pointer>) -> Option<Listener<Pointer>> {
+        None
     }
 }
 
@@ -76,6 +81,10 @@ impl<R: Relative> Vendor for R {
 
     fn parts(library: &Library, device: Pointer) -> Vec<Pointer> {
         R::parts(library, device)
+    }
+
+    fn listen(library: &Library, started: &Started<Pointer>) -> Option<Listener<Pointer>> {
+        R::listen(library, started)
     }
 
     fn stop(library: &Library, _started: &Started<Pointer>) {

@@ -10,7 +10,7 @@ use super::call::{Call, Handle};
 use super::facts::Facts;
 use super::layout::Buffer;
 use super::open::{Library, Refused};
-use super::vendor::{MAX_DEVICES, Started, Vendor};
+use super::vendor::{Listener, MAX_DEVICES, Started, Vendor};
 use crate::places::Places;
 use crate::sysfs;
 
@@ -38,13 +38,16 @@ impl<V: Vendor + 'static> Probe for LibraryProbe<V> {
     }
 
     fn probe(&self) -> Result<ProbeReport, ProbeError> {
-        Ok(self.open()?.map_or_else(ProbeReport::default, |open| open.read()))
+        Ok(self
+            .open()?
+            .map_or_else(ProbeReport::default, |mut open| open.read()))
     }
 
     fn watch(self: Box<Self>) -> Box<dyn Watch> {
         Box::new(Session {
             probe: *self,
             open: None,
+            faults: Vec::new(),
         })
     }
 }
@@ -65,6 +68,8 @@ impl<V: Vendor> LibraryProbe<V> {
                 version: V::version(&library, &started),
                 library,
                 started,
+                listener: None,
+                ids: Vec::new(),
             })),
             Err(Refused::Code { code, .. }) if about.no_device.contains(&code) => Ok(None),
             Err(refused) => Err(ProbeError(about.explain(&refused))),
@@ -76,14 +81,43 @@ impl<V: Vendor> LibraryProbe<V> {
 struct Session<V: Vendor> {
     probe: LibraryProbe<V>,
     open: Option<Open<V>>,
+    /// What happened to devices, by id. It outlasts the library's restart.
+    faults: Vec<(String, Fault)>,
 }
+
+type Fault = (HealthState, String);
+
+/// Faults that are kept, the newest: more than this are one sick box.
+const MAX_FAULTS: usize = 32;
+
+/// Events that are taken in at one reading, so that a library that has one always does not keep us.
+const MAX_EVENTS: usize = 256;
 
 impl<V: Vendor> Watch for Session<V> {
     fn read(&mut self, _now: Instant) -> Result<ProbeReport, ProbeError> {
         if self.open.is_none() {
-            self.open = self.probe.open()?;
+            self.open = self.probe.open()?.map(Open::listening);
         }
-        Ok(self.open.as_ref().map_or_else(ProbeReport::default, Open::read))
+        let Some(open) = &mut self.open else {
+            return Ok(ProbeReport::default());
+        };
+        for (id, fault) in open.heard() {
+            self.faults.retain(|known| *known != (id.clone(), fault.clone()));
+            self.faults.push((id, fault));
+        }
+        let old = self.faults.len().saturating_sub(MAX_FAULTS);
+        self.faults.drain(..old);
+        let mut report = open.read();
+        for device in &mut report.devices {
+            let faults = self.faults.iter().filter(|(id, _)| *id == device.id);
+            for (_, (state, words)) in faults {
+                if state.severity() > device.health.state.severity() {
+                    device.health.state = *state;
+                }
+                device.health.reasons.push(words.clone());
+            }
+        }
+        Ok(report)
     }
 
     fn reopen(&mut self) {
@@ -96,16 +130,45 @@ struct Open<V: Vendor> {
     library: Library,
     started: Started<V::Handle>,
     version: Option<String>,
+    listener: Option<Listener<V::Handle>>,
+    /// Ids of the devices in the order of their handles, from the first reading on.
+    ids: Vec<Option<String>>,
 }
 
 impl<V: Vendor> Open<V> {
-    fn read(&self) -> ProbeReport {
+    fn listening(mut self) -> Self {
+        self.listener = V::listen(&self.library, &self.started);
+        self
+    }
+
+    /// What happened since the last time, with the device's id.
+    fn heard(&self) -> Vec<(String, Fault)> {
+        let Some(listener) = &self.listener else {
+            return Vec::new();
+        };
+        let next = || (listener.next)(&self.library, listener.set);
+        std::iter::from_fn(next)
+            .take(MAX_EVENTS)
+            .filter_map(|event| {
+                let mut handles = self.started.handles.iter();
+                let index = handles.position(|handle| *handle == Ok(event.handle))?;
+                Some((self.ids.get(index)?.clone()?, event.fault?))
+            })
+            .collect()
+    }
+
+    fn read(&mut self) -> ProbeReport {
         let mut asked = Asked::<V>::new(&self.library, self.version.clone());
+        self.ids.clear();
         for (index, handle) in self.started.handles.iter().enumerate() {
-            match handle {
-                Ok(handle) => asked.add(index, *handle),
-                Err(refused) => asked.problem(format!("device {index}: {}", V::ABOUT.explain(refused))),
-            }
+            let id = match handle {
+                Ok(handle) => Some(asked.add(index, *handle)),
+                Err(refused) => {
+                    asked.problem(format!("device {index}: {}", V::ABOUT.explain(refused)));
+                    None
+                }
+            };
+            self.ids.push(id);
         }
         asked.finish()
     }
@@ -113,6 +176,9 @@ impl<V: Vendor> Open<V> {
 
 impl<V: Vendor> Drop for Open<V> {
     fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            (listener.close)(&self.library, listener.set);
+        }
         V::stop(&self.library, &self.started);
     }
 }
@@ -138,8 +204,8 @@ impl<'a, V: Vendor> Asked<'a, V> {
         }
     }
 
-    /// The device and its partitions.
-    fn add(&mut self, index: usize, handle: V::Handle) {
+    /// The device and its partitions; its id.
+    fn add(&mut self, index: usize, handle: V::Handle) -> String {
         let device = self.read(index, handle);
         let (id, pci) = (device.id.clone(), device.pci.clone());
         self.report.devices.push(device);
@@ -152,6 +218,7 @@ impl<'a, V: Vendor> Asked<'a, V> {
             device.id = format!("{}:{known_by}", device.kind.name());
             self.report.devices.push(device);
         }
+        id
     }
 
     fn read(&mut self, index: usize, handle: V::Handle) -> Device {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use mains_contract::DeviceKind;
+use mains_contract::{DeviceKind, HealthState};
 
 use super::call::{Call, Handle, Pointer, invoke};
 use super::facts::Facts;
@@ -125,8 +125,31 @@ pub(crate) trait Vendor: Send {
         Vec::new()
     }
 
+    /// Lets the library note what happens to these devices from now on, where it can.
+    fn listen(_library: &Library, _started: &Started<Self::Handle>) -> Option<Listener<Self::Handle>> {
+        None
+    }
+
     /// Undoes [`Vendor::start`].
     fn stop(_library: &Library, _started: &Started<Self::Handle>) {}
+}
+
+/// What a library notes of its devices.
+pub(crate) struct Listener<H> {
+    /// Its own handle.
+    pub(crate) set: Pointer,
+    /// What happened next to which device; `None` when nothing more did. It does not wait.
+    pub(crate) next: fn(&Library, Pointer) -> Option<Event<H>>,
+    /// Lets go of the handle.
+    pub(crate) close: fn(&Library, Pointer),
+}
+
+/// Something that happened to a device.
+pub(crate) struct Event<H> {
+    /// The device.
+    pub(crate) handle: H,
+    /// What it means for the device's state, and what to do; `None` when it is a program's matter.
+    pub(crate) fault: Option<(HealthState, String)>,
 }
 
 /// Most devices of one library, and most partitions of one device. Boxes have up to 16.

@@ -2,13 +2,13 @@
 
 use mains_contract::{DeviceKind, HealthState};
 
-use super::load;
 use super::sys::{CALLS, CLOCK_REASONS, RemappedRows};
+use super::{events, load};
 use crate::library::call::{Call, Pointer, Shape};
 use crate::library::facts::Facts;
 use crate::library::nvml::{self, Family, Relative, codes};
 use crate::library::open::Library;
-use crate::library::vendor::About;
+use crate::library::vendor::{About, Listener, Started};
 
 /// NVIDIA's management library.
 pub(crate) struct Nvml;
@@ -72,6 +72,10 @@ impl Relative for Nvml {
 
     fn parts(library: &Library, device: Pointer) -> Vec<Pointer> {
         load::mig_instances(library, device)
+    }
+
+    fn listen(library: &Library, started: &Started<Pointer>) -> Option<Listener<Pointer>> {
+        events::listen(library, started)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What NVML has beyond the family's common calls (`nvml.h`).
 
-use crate::library::call::{Call, Shape};
+use crate::library::call::{Call, Pointer, Shape};
 use crate::library::nvml::family_calls;
 
 /// Every question about a card or a MIG instance. Errors of memory are those since the driver was loaded (counter 0);
@@ -37,4 +37,30 @@ pub(super) struct RemappedRows {
     pub(super) uncorrected: u32,
     pub(super) pending: u32,
     pub(super) failed: u32,
+}
+
+/// `nvmlEventData_t`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventData {
+    pub(super) device: Pointer,
+    pub(super) kind: u64,
+    pub(super) data: u64,
+    pub(super) gpu_instance: u32,
+    pub(super) compute_instance: u32,
+}
+
+/// `nvmlEventTypeXidCriticalError`: the driver met an error, whose number is the event's data.
+pub(super) const XID: u64 = 0x8;
+
+#[cfg(test)]
+mod tests {
+    use super::EventData;
+
+    #[test]
+    fn the_layout_is_the_headers() {
+        assert_eq!(size_of::<EventData>(), 32);
+        assert_eq!(std::mem::offset_of!(EventData, data), 16);
+        assert_eq!(std::mem::offset_of!(EventData, compute_instance), 28);
+    }
 }

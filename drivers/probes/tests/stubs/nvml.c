@@ -30,3 +30,31 @@ int nvmlDeviceGetMigDeviceHandleByIndex(void *d, unsigned index, void **out) {
     *out = HANDLE(100 + index);
     return 0;
 }
+
+/* What a listener hears: the error that a test or STUB_XID=device:number makes, once. */
+typedef struct { void *device; unsigned long long kind, data; unsigned gpu_instance, compute_instance; } event_data;
+static unsigned xid_device;
+static unsigned long long xid_number;
+
+void stub_xid(unsigned device, unsigned long long number) {
+    xid_device = device;
+    xid_number = number;
+}
+
+int nvmlEventSetCreate(void **set) {
+    STEP(nvmlEventSetCreate);
+    const char *xid = getenv("STUB_XID"), *colon = xid ? strchr(xid, ':') : 0;
+    if (colon) stub_xid((unsigned)atoi(xid), strtoull(colon + 1, 0, 10));
+    *set = HANDLE(0x500);
+    return 0;
+}
+int nvmlDeviceRegisterEvents(void *d, unsigned long long kinds, void *set) { STEP(nvmlDeviceRegisterEvents); (void)d; return kinds == 8 && set == HANDLE(0x500) ? 0 : 2; }
+int nvmlEventSetWait_v2(void *set, event_data *event, unsigned milliseconds) {
+    STEP(nvmlEventSetWait_v2);
+    if (set != HANDLE(0x500) || milliseconds != 0) return 2;
+    if (xid_number == 0) return 10;
+    *event = (event_data){HANDLE(xid_device), 8, xid_number, 0xffffffff, 0xffffffff};
+    xid_number = 0;
+    return 0;
+}
+int nvmlEventSetFree(void *set) { STEP(nvmlEventSetFree); return set == HANDLE(0x500) ? 0 : 2; }

@@ -32,7 +32,7 @@ static __attribute__((constructor)) void stub_choose(void) {
     }
     if (count) stub_count = (unsigned)atoi(count);
     stub_garbage = getenv("STUB_GARBAGE") != 0;
-    if (getenv("STUB_PRINT")) puts("a maker's library prints");
+    if (getenv("STUB_PRINT")) puts("a maker's library prints"), fflush(stdout);
 }
 
 static int stub_step(const char *symbol) {

@@ -6,3 +6,4 @@ mod broken;
 mod isolation;
 mod stub;
 mod values;
+mod watch;
