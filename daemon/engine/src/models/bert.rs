@@ -1,15 +1,21 @@
 //! BERT (arXiv 1810.04805; configuration as in `transformers`, `BertConfig`).
 
-use super::encoders;
-use super::family::Family;
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "bert",
-    gguf: "bert",
-    gguf_marker: None,
-    display_name: "BERT",
-    ignored: encoders::IGNORED,
-    tensors: &[encoders::BERT],
-    declare: |settings| encoders::bert(settings, 0),
-};
+pub(super) const FAMILY: Family = Family::new(
+    "bert",
+    "BERT",
+    TENSORS,
+    |settings| encoders::bert(settings, 0),
+    tiny,
+)
+.ignoring(encoders::IGNORED);
+
+const TENSORS: &[&[TensorName]] = &[encoders::BERT];
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::encoder(
+        json!({"type_vocab_size": 2, "layer_norm_eps": 1e-12}),
+    )]
+}

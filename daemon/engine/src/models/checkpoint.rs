@@ -1,5 +1,6 @@
 //! A model's files, GGUF or Hugging Face, asked through the same calls.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use mains_blocks::dequantize;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::defaults::{self, Defaults};
 use super::family::Part;
 use super::settings::{RopeFactors, Settings, TensorHints};
+use super::text_part::{TextPart, own_config};
 use super::{Family, ModelError};
 
 /// GGUF's tensor of what the frequencies of the rotation are divided by: a setting rather than a weight.
@@ -54,7 +56,12 @@ impl Checkpoint {
         match self {
             Self::Gguf(gguf) => Ok(gguf.metadata().require("general.architecture")?),
             Self::HuggingFace(folder) => {
-                let name = folder.config.get("model_type").and_then(Json::as_str);
+                let own = folder.config.get("text_config");
+                let own = own.filter(|_| matches!(own_config(&folder.config), Cow::Owned(_)));
+                let name = own
+                    .unwrap_or(&folder.config)
+                    .get("model_type")
+                    .and_then(Json::as_str);
                 name.ok_or_else(|| ModelError::MissingSetting {
                     name: "model_type".to_owned(),
                 })
@@ -97,10 +104,13 @@ impl Checkpoint {
     /// Names of all tensors of weights, as the files have them.
     pub(super) fn tensor_names(&self) -> Vec<String> {
         let name = |tensor: Tensor<'_>| tensor.name.to_owned();
-        let is_weight = |tensor: &Tensor<'_>| !ALL_ROPE_FACTORS.contains(&tensor.name);
+        let text = self.text_part();
+        let is_weight = |tensor: &Tensor<'_>| {
+            !ALL_ROPE_FACTORS.contains(&tensor.name) && text.name(tensor.name).is_some()
+        };
         match self {
             Self::Gguf(gguf) => gguf.tensors().filter(is_weight).map(name).collect(),
-            Self::HuggingFace(folder) => folder.tensors().map(name).collect(),
+            Self::HuggingFace(folder) => folder.tensors().filter(is_weight).map(name).collect(),
         }
     }
 
@@ -136,7 +146,17 @@ impl Checkpoint {
                 transform: family.transform(name),
             }],
             Self::Gguf(_) => Vec::new(),
-            Self::HuggingFace(_) => family.parts(name).collect(),
+            Self::HuggingFace(_) => match self.text_part().name(name) {
+                Some(name) => family.parts(&name).collect(),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn text_part(&self) -> TextPart {
+        match self {
+            Self::Gguf(gguf) => TextPart::of_gguf(&hyperparameters(gguf, self.family_name().unwrap_or(""))),
+            Self::HuggingFace(folder) => TextPart::of_folder(&folder.config),
         }
     }
 
@@ -144,15 +164,8 @@ impl Checkpoint {
     pub(super) fn settings(&self, family: &Family) -> Result<Settings, ModelError> {
         let hints = self.hints(family);
         match self {
-            Self::Gguf(gguf) => {
-                let mut values = json_of(gguf);
-                let prefix = format!("{}.", family.gguf);
-                values.retain(|key, _| key.starts_with(&prefix));
-                let values = values.into_iter();
-                let short = values.map(|(key, value)| (key[prefix.len()..].to_owned(), value));
-                Ok(Settings::from_gguf(short.collect(), hints))
-            }
-            Self::HuggingFace(folder) => Settings::from_huggingface(&folder.config, hints),
+            Self::Gguf(gguf) => Ok(Settings::from_gguf(hyperparameters(gguf, family.gguf), hints)),
+            Self::HuggingFace(folder) => Settings::from_huggingface(&own_config(&folder.config), hints),
         }
     }
 
@@ -196,10 +209,19 @@ impl Checkpoint {
         match self {
             Self::Gguf(gguf) => defaults::from_gguf(&json_of(gguf)),
             Self::HuggingFace(folder) => {
-                defaults::from_huggingface(&folder.config, folder.generation_config.as_ref())
+                defaults::from_huggingface(&own_config(&folder.config), folder.generation_config.as_ref())
             }
         }
     }
+}
+
+/// Metadata behind the architecture's name and a dot.
+fn hyperparameters(gguf: &Gguf, architecture: &str) -> Map<String, Json> {
+    let own = |(key, value): (&str, &Value)| {
+        let key = key.strip_prefix(architecture)?.strip_prefix('.')?;
+        Some((key.to_owned(), json(value)))
+    };
+    gguf.metadata().iter().filter_map(own).collect()
 }
 
 /// Metadata as JSON. The tokenizer's long arrays are not for settings: only their lengths are told.

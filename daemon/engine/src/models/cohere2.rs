@@ -1,36 +1,23 @@
 //! Command R7B and Command A (arXiv 2504.00698; configuration as in `transformers`, `Cohere2Config`).
 
-use mains_contract::{Activation, RopePairing};
-use serde_json::json;
-
-use super::family::Family;
-use super::keys::key;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, biases, keys, rope, tensors, windows};
-use crate::blocks::{Architecture, Arrangement, Attention, Decoder, NormKind};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "cohere2",
-    gguf: "cohere2",
-    gguf_marker: None,
-    display_name: "Command R7B, Command A",
+pub(super) const FAMILY: Family = Family::new("cohere2", "Command R7B, Command A", TENSORS, declare, tiny)
     // Older names of what the types of layers say.
-    ignored: &[
+    .ignoring(&[
         "cache_implementation",
         "layer_switch",
         "order_of_interleaved_layers",
-    ],
-    tensors: &[
-        tensors::QUERY_KEY,
-        tensors::VALUE_OUTPUT,
-        tensors::GATED,
-        tensors::ENDS,
-        tensors::NORMS_BEFORE,
-    ],
-    declare,
-};
+    ]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::QUERY_KEY,
+    tensors::VALUE_OUTPUT,
+    tensors::GATED,
+    tensors::ENDS,
+    tensors::NORMS_BEFORE,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.expect("use_qk_norm", &json!(false))?;
@@ -56,4 +43,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.plain(settings, layers)?
     };
     Ok(decoder.into())
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(
+        json!({"layer_norm_eps": 1e-5, "rms_norm_eps": null, "sliding_window": 8, "num_hidden_layers": 4}),
+    )]
 }

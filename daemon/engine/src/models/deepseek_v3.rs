@@ -1,23 +1,11 @@
 //! DeepSeek-V3 (arXiv 2412.19437; configuration as in `transformers`, `DeepseekV3Config`).
 
-use mains_contract::{Activation, RopePairing};
-use serde_json::{Value, json};
-
-use super::family::{Family, TensorName};
-use super::keys::{self, Key, in_gguf, key};
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::transform::Transform;
-use super::{ModelError, experts, rope, tensors};
-use crate::blocks::{Architecture, Attention, LatentAttention, Mixer, Norm};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "deepseek_v3",
-    gguf: "deepseek2",
-    gguf_marker: None,
-    display_name: "DeepSeek-V3",
-    ignored: &[
+pub(super) const FAMILY: Family = Family::new("deepseek_v3", "DeepSeek-V3", TENSORS, declare, tiny)
+    .in_gguf("deepseek2")
+    .ignoring(&[
         "aux_loss_alpha",
         "auto_map",
         "ep_size",
@@ -27,17 +15,16 @@ pub(super) const FAMILY: Family = Family {
         "pretraining_tp",
         "qk_head_dim",
         "seq_aux",
-    ],
-    tensors: &[
-        tensors::ENDS,
-        tensors::NORMS_BEFORE,
-        tensors::GATED,
-        tensors::EXPERTS,
-        tensors::SHARED_EXPERTS,
-        LATENT,
-    ],
-    declare,
-};
+    ]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::ENDS,
+    tensors::NORMS_BEFORE,
+    tensors::GATED,
+    tensors::EXPERTS,
+    tensors::SHARED_EXPERTS,
+    LATENT,
+];
 
 const LATENT: &[TensorName] = &[
     TensorName::new(
@@ -180,4 +167,12 @@ fn grown(per_logarithm: f64, factor: f64) -> f32 {
         return 1.0;
     }
     (per_logarithm * factor.ln() + 1.0) as f32
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::mixture(json!({
+        "num_key_value_heads": 4, "head_dim": null, "q_lora_rank": 20, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
+        "qk_nope_head_dim": 12, "v_head_dim": 16, "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2,
+        "topk_group": 1, "first_k_dense_replace": 1,
+    }))]
 }

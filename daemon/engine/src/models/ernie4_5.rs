@@ -1,12 +1,9 @@
 //! Ernie 4.5, dense (`Ernie4_5Config` of `transformers`): Llama with neighbouring numbers that rotate together.
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, GatedMlp, ModelError, RopePairing, Settings, Sizes,
-};
-use super::tensors;
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("ernie4_5", "Ernie 4.5", tensors::QWEN, declare);
+pub(super) const FAMILY: Family = Family::new("ernie4_5", "Ernie 4.5", tensors::QWEN, declare, tiny);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -21,4 +18,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.gated(settings, Activation::Silu)?
     };
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({"use_bias": true}))]
 }

@@ -1,37 +1,24 @@
 //! EXAONE 4.0 (arXiv 2507.11407; configuration as in `transformers`, `Exaone4Config`).
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, keys, rope, tensors, windows};
-use crate::blocks::{Architecture, Arrangement, Attention, Decoder, HeadNorm};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "exaone4",
-    gguf: "exaone4",
-    gguf_marker: None,
-    display_name: "EXAONE 4.0",
-    ignored: &[],
-    tensors: &[
-        tensors::HEAD_NORMS,
-        tensors::NORMS_AFTER,
-        tensors::GATED,
-        tensors::ENDS,
-        tensors::QUERY_KEY,
-        tensors::VALUE_OUTPUT,
-    ],
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("exaone4", "EXAONE 4.0", TENSORS, declare, tiny);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::HEAD_NORMS,
+    tensors::NORMS_AFTER,
+    tensors::GATED,
+    tensors::ENDS,
+    tensors::QUERY_KEY,
+    tensors::VALUE_OUTPUT,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let attention = Attention {
         head_norm: Some(HeadNorm::of_heads(sizes.norm)),
-        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
-        ..sizes.attention()
+        ..sizes.rotating(settings, RopePairing::Halves)?
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     // Where there is a window, layers without one tell positions apart by what the others left alone.
@@ -43,9 +30,11 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
             layer.attention.rope = None;
         }
     });
-    let decoder = sizes.plain(settings, layers)?;
-    Ok(Architecture::from(Decoder {
-        arrangement: Arrangement::POST,
-        ..decoder
-    }))
+    sizes.arranged(settings, Arrangement::POST, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(
+        json!({"sliding_window": 8, "sliding_window_pattern": 2}),
+    )]
 }

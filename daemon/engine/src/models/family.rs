@@ -1,9 +1,11 @@
 //! What a family declares, and the two namings of its tensors.
 
+use mains_contract::{BlockFormat, Graph};
 use serde_json::Value;
 
 use super::ModelError;
 use super::settings::{Settings, TensorHints};
+use super::text_part::own_config;
 use super::transform::Transform;
 use crate::blocks::Architecture;
 
@@ -19,14 +21,77 @@ pub struct Family {
     /// The name in tables.
     pub display_name: &'static str,
     /// Settings of `config.json`, beyond those of every family, that do not change what is computed.
-    pub(super) ignored: &'static [&'static str],
+    ignored: &'static [&'static str],
     /// Every tensor under both names, in groups.
-    pub(super) tensors: &'static [&'static [TensorName]],
+    tensors: &'static [&'static [TensorName]],
     /// Reads the settings into a declaration.
-    pub(super) declare: fn(&mut Settings) -> Result<Architecture, ModelError>,
+    declare: Declare,
+    /// Small configurations.
+    tiny: fn() -> Vec<Value>,
 }
 
+type Declare = fn(&mut Settings) -> Result<Architecture, ModelError>;
+
 impl Family {
+    /// The family that both forms of files call `name`, with small configurations that between them use all that it is
+    /// made of.
+    pub(super) const fn new(
+        name: &'static str,
+        display_name: &'static str,
+        tensors: &'static [&'static [TensorName]],
+        declare: Declare,
+        tiny: fn() -> Vec<Value>,
+    ) -> Self {
+        Self {
+            name,
+            display_name,
+            gguf: name,
+            gguf_marker: None,
+            ignored: &[],
+            tensors,
+            declare,
+            tiny,
+        }
+    }
+
+    /// The same with another name in GGUF.
+    pub(super) const fn in_gguf(self, gguf: &'static str) -> Self {
+        Self { gguf, ..self }
+    }
+
+    /// The same with a key that tells it from others of its name in GGUF.
+    pub(super) const fn marked(self, key: &'static str) -> Self {
+        Self {
+            gguf_marker: Some(key),
+            ..self
+        }
+    }
+
+    /// The same with settings that do not change what is computed.
+    pub(super) const fn ignoring(self, ignored: &'static [&'static str]) -> Self {
+        Self { ignored, ..self }
+    }
+
+    /// Small configurations, each a `config.json`, that between them use all operations of the family.
+    #[must_use]
+    pub fn tiny(&self) -> Vec<Value> {
+        let named = |mut config: Value| {
+            config["model_type"] = self.name.into();
+            config
+        };
+        (self.tiny)().into_iter().map(named).collect()
+    }
+
+    /// The graph of a model with this `config.json`, with keys and values cached in `kv_format`: what drivers judge a
+    /// family by before there is a file.
+    ///
+    /// # Errors
+    /// As for loading the model.
+    pub fn graph(&self, config: &Value, kv_format: BlockFormat) -> Result<Graph, ModelError> {
+        let mut settings = Settings::from_huggingface(&own_config(config), TensorHints::default())?;
+        Ok(self.declare(&mut settings)?.graph(kv_format)?)
+    }
+
     /// The tensor's name in GGUF, or `None` when the family has no tensor of that name in Hugging Face files. Tensors of
     /// one name are experts of one tensor.
     #[must_use]
@@ -103,7 +168,7 @@ impl Family {
         config: &Value,
         hints: TensorHints,
     ) -> Result<Vec<(String, Setting)>, ModelError> {
-        let mut settings = Settings::from_huggingface(config, hints)?;
+        let mut settings = Settings::from_huggingface(&own_config(config), hints)?;
         self.declare(&mut settings)?;
         let architecture = ("general.architecture".to_owned(), Setting::Text(self.gguf));
         let hyperparameters = settings

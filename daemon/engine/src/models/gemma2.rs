@@ -1,29 +1,17 @@
 //! Gemma 2 (arXiv 2408.00118; configuration as in `transformers`, `Gemma2Config`).
 
-use mains_contract::RopePairing;
-
-use super::family::Family;
-use super::keys::key;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, gemma, rope, tensors, windows};
-use crate::blocks::{Architecture, Attention};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "gemma2",
-    gguf: "gemma2",
-    gguf_marker: None,
-    display_name: "Gemma 2",
-    ignored: &["cache_implementation"],
-    tensors: &[
-        tensors::GEMMA_NORMS,
-        tensors::QUERY_KEY,
-        tensors::VALUE_OUTPUT,
-        tensors::GATED,
-    ],
-    declare,
-};
+pub(super) const FAMILY: Family =
+    Family::new("gemma2", "Gemma 2", TENSORS, declare, tiny).ignoring(&["cache_implementation"]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::GEMMA_NORMS,
+    tensors::QUERY_KEY,
+    tensors::VALUE_OUTPUT,
+    tensors::GATED,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     gemma::suppose(settings);
@@ -38,4 +26,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let windows = windows::by_layer(settings, sizes.layers, |layer| layer % 2 == 0)?;
     let layers = sizes.layers(&attention, mlp, windows::set(&windows));
     Ok(gemma::decoder(settings, &sizes, Some(30.0), layers)?.into())
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(
+        json!({"sliding_window": 8, "query_pre_attn_scalar": 12}),
+    )]
 }

@@ -1,27 +1,19 @@
 //! Gemma 3 without its eyes (arXiv 2503.19786; configuration as in `transformers`, `Gemma3TextConfig`).
 
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, gemma, keys, tensors, windows};
-use crate::blocks::{Architecture, Attention, HeadNorm};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "gemma3_text",
-    gguf: "gemma3",
-    gguf_marker: None,
-    display_name: "Gemma 3",
+pub(super) const FAMILY: Family = Family::new("gemma3_text", "Gemma 3", TENSORS, declare, tiny)
+    .in_gguf("gemma3")
     // The published implementation reads the cap of scores and leaves it at that.
-    ignored: &["attn_logit_softcapping", "cache_implementation"],
-    tensors: &[
-        tensors::GATED,
-        tensors::GEMMA_NORMS,
-        tensors::VALUE_OUTPUT,
-        tensors::QUERY_KEY,
-    ],
-    declare,
-};
+    .ignoring(&["attn_logit_softcapping", "cache_implementation"]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::GATED,
+    tensors::GEMMA_NORMS,
+    tensors::VALUE_OUTPUT,
+    tensors::QUERY_KEY,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     gemma::suppose(settings);
@@ -39,4 +31,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         layer.attention.rope = Some(windows[index].map_or(&full, |_| &sliding).clone());
     });
     Ok(gemma::decoder(settings, &sizes, None, layers)?.into())
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(
+        json!({"sliding_window": 8, "sliding_window_pattern": 2, "rope_local_base_freq": 10_000.0}),
+    )]
 }

@@ -1,60 +1,49 @@
 //! Gemma 4 without eyes and ears (configuration as in `transformers`, `Gemma4TextConfig`).
 
-use mains_contract::{Activation, RopePairing};
-use serde_json::{Value, json};
-
-use super::family::{Family, TensorName};
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, biases, gemma, keys, rope, tensors, windows};
-use crate::blocks::{Architecture, Attention, Decoder, HeadNorm, KeyValues, Norm, NormKind, PerLayerInput};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "gemma4_text",
-    gguf: "gemma4",
-    gguf_marker: None,
-    display_name: "Gemma 4",
+pub(super) const FAMILY: Family = Family::new("gemma4_text", "Gemma 4", TENSORS, declare, tiny)
+    .in_gguf("gemma4")
     // Sizes of experts, without effect while there are none, which is required below.
-    ignored: &["moe_intermediate_size", "num_experts", "top_k_experts"],
-    tensors: &[
-        tensors::NORMS_BEFORE_OF_FOUR,
-        tensors::NORMS_AFTER,
-        tensors::QUERY_KEY,
-        tensors::HEAD_NORMS,
-        tensors::ENDS,
-        tensors::GATED,
-        tensors::VALUE_OUTPUT,
-        &[
-            TensorName::new(
-                "per_layer_token_embd.weight",
-                "model.embed_tokens_per_layer.weight",
-            ),
-            TensorName::new(
-                "per_layer_model_proj.weight",
-                "model.per_layer_model_projection.weight",
-            ),
-            TensorName::new(
-                "per_layer_proj_norm.weight",
-                "model.per_layer_projection_norm.weight",
-            ),
-            TensorName::new(
-                "blk.{}.inp_gate.weight",
-                "model.layers.{}.per_layer_input_gate.weight",
-            ),
-            TensorName::new(
-                "blk.{}.proj.weight",
-                "model.layers.{}.per_layer_projection.weight",
-            ),
-            TensorName::new(
-                "blk.{}.post_norm.weight",
-                "model.layers.{}.post_per_layer_input_norm.weight",
-            ),
-            TensorName::new("blk.{}.layer_output_scale.weight", "model.layers.{}.layer_scalar"),
-        ],
+    .ignoring(&["moe_intermediate_size", "num_experts", "top_k_experts"]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::NORMS_BEFORE_OF_FOUR,
+    tensors::NORMS_AFTER,
+    tensors::QUERY_KEY,
+    tensors::HEAD_NORMS,
+    tensors::ENDS,
+    tensors::GATED,
+    tensors::VALUE_OUTPUT,
+    &[
+        TensorName::new(
+            "per_layer_token_embd.weight",
+            "model.embed_tokens_per_layer.weight",
+        ),
+        TensorName::new(
+            "per_layer_model_proj.weight",
+            "model.per_layer_model_projection.weight",
+        ),
+        TensorName::new(
+            "per_layer_proj_norm.weight",
+            "model.per_layer_projection_norm.weight",
+        ),
+        TensorName::new(
+            "blk.{}.inp_gate.weight",
+            "model.layers.{}.per_layer_input_gate.weight",
+        ),
+        TensorName::new(
+            "blk.{}.proj.weight",
+            "model.layers.{}.per_layer_projection.weight",
+        ),
+        TensorName::new(
+            "blk.{}.post_norm.weight",
+            "model.layers.{}.post_per_layer_input_norm.weight",
+        ),
+        TensorName::new("blk.{}.layer_output_scale.weight", "model.layers.{}.layer_scalar"),
     ],
-    declare,
-};
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.refuse_gguf("gemma4")?;
@@ -184,4 +173,11 @@ fn per_layer_input(
         norm,
     };
     Ok(Some(input).filter(|_| width > 0))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({
+        "sliding_window": 8, "sliding_window_pattern": 2, "num_hidden_layers": 4, "num_kv_shared_layers": 2,
+        "global_head_dim": 16, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 96,
+    }))]
 }

@@ -1,37 +1,26 @@
 //! GLM-4.5 (arXiv 2508.06471; configuration as in `transformers`, `Glm4MoeConfig`).
 
-use mains_contract::{Activation, RopePairing};
-use serde_json::json;
-
-use super::family::{Family, TensorName};
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, experts, rope, tensors};
-use crate::blocks::{Architecture, Arrangement, Attention, Decoder, HeadNorm};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "glm4_moe",
-    gguf: "glm4moe",
-    gguf_marker: None,
-    display_name: "GLM-4.5",
-    ignored: &["num_mtp_layers", "num_nextn_predict_layers"],
-    tensors: &[
-        tensors::HEAD_NORMS,
-        tensors::EXPERTS,
-        tensors::SHARED_EXPERTS,
-        tensors::VALUE_OUTPUT,
-        tensors::ENDS,
-        tensors::GATED,
-        tensors::QUERY_KEY,
-        tensors::NORMS_BEFORE_MOVED,
-        &[TensorName::new(
-            "blk.{}.exp_probs_b.bias",
-            "model.layers.{}.mlp.gate.e_score_correction_bias",
-        )],
-    ],
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("glm4_moe", "GLM-4.5", TENSORS, declare, tiny)
+    .in_gguf("glm4moe")
+    .ignoring(&["num_mtp_layers", "num_nextn_predict_layers"]);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::HEAD_NORMS,
+    tensors::EXPERTS,
+    tensors::SHARED_EXPERTS,
+    tensors::VALUE_OUTPUT,
+    tensors::ENDS,
+    tensors::GATED,
+    tensors::QUERY_KEY,
+    tensors::NORMS_BEFORE_MOVED,
+    &[TensorName::new(
+        "blk.{}.exp_probs_b.bias",
+        "model.layers.{}.mlp.gate.e_score_correction_bias",
+    )],
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("partial_rotary_factor", json!(0.5));
@@ -41,8 +30,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let attention = Attention {
         biases: settings.has_part("attention_bias", false, "blk.{}.attn_q.bias")?,
         head_norm: normed.then_some(HeadNorm::of_heads(sizes.norm)),
-        rope: Some(rope::read(settings, sizes.head_dim, RopePairing::Halves)?),
-        ..sizes.attention()
+        ..sizes.rotating(settings, RopePairing::Halves)?
     };
     let dense = sizes.gated(settings, Activation::Silu)?;
     let (experts, dense_layers) = experts::by_sigmoid(settings)?;
@@ -51,9 +39,12 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
             layer.mlp = dense.into();
         }
     });
-    let decoder = Decoder {
-        arrangement: Arrangement::PRE_MOVED,
-        ..sizes.plain(settings, layers)?
-    };
-    Ok(decoder.into())
+    sizes.arranged(settings, Arrangement::PRE_MOVED, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::mixture(json!({
+        "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2, "topk_group": 1, "first_k_dense_replace": 1,
+        "use_qk_norm": true,
+    }))]
 }

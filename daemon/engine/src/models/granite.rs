@@ -1,13 +1,9 @@
 //! Granite 3, dense (`GraniteConfig` of `transformers`): Llama with four factors.
 
-use super::declaring::{
-    Activation, Architecture, Attention, Decoder, Family, ModelError, RopePairing, Settings, Sizes,
-};
-use super::keys::key;
-use super::{biases, tensors};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("granite", "Granite", tensors::LLAMA, declare);
+pub(super) const FAMILY: Family = Family::new("granite", "Granite", tensors::LLAMA, declare, tiny);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -25,4 +21,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.plain(settings, sizes.layers(&attention, mlp, |_, _| {}))?
     };
     Ok(decoder.into())
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({
+        "embedding_multiplier": 6.0, "logits_scaling": 4.0, "residual_multiplier": 0.5, "attention_multiplier": 0.1,
+    }))]
 }

@@ -1,13 +1,9 @@
 //! Hunyuan, dense (`HunYuanDenseV1Config` of `transformers`): Llama with norms of heads behind the rotation.
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, HeadNorm, ModelError, RopePairing, Settings, Sizes,
-    TensorName,
-};
-use super::{biases, rope, tensors};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("hunyuan_v1_dense", "Hunyuan", TENSORS, declare).in_gguf("hunyuan-dense")
+pub(super) const FAMILY: Family = Family::new("hunyuan_v1_dense", "Hunyuan", TENSORS, declare, tiny).in_gguf("hunyuan-dense")
     // A token's id that nothing is computed from.
     .ignoring(&["eod_token_id"]);
 
@@ -45,4 +41,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(
+        json!({"rope_scaling": {"type": "dynamic", "alpha": 50.0, "factor": 1.0}}),
+    )]
 }

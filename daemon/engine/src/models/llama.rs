@@ -1,10 +1,9 @@
 //! Llama 1 to 3 and what has its shape (arXiv 2302.13971, 2407.21783; `LlamaConfig` of `transformers`).
 
-use super::declaring::{Activation, Architecture, Family, ModelError, RopePairing, Settings, Sizes};
-use super::{biases, tensors};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("llama", "Llama", tensors::LLAMA, declare);
+pub(super) const FAMILY: Family = Family::new("llama", "Llama", tensors::LLAMA, declare, tiny);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -13,4 +12,14 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let mlp = biases::of_gated(settings, mlp)?;
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![
+        tiny::decoder(json!({"attention_bias": true, "mlp_bias": true})),
+        tiny::decoder(json!({"tie_word_embeddings": true, "rope_scaling": {
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 32,
+        }})),
+    ]
 }

@@ -1,13 +1,10 @@
 //! Mistral (arXiv 2310.06825; `MistralConfig` of `transformers`). GGUF files say `llama`; llama.cpp does not honour the
 //! window.
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, ModelError, RopePairing, Settings, Sizes,
-};
-use super::{tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("mistral", "Mistral", tensors::LLAMA, declare)
+pub(super) const FAMILY: Family = Family::new("mistral", "Mistral", tensors::LLAMA, declare, tiny)
     .in_gguf("llama")
     .marked("attention.sliding_window");
 
@@ -19,4 +16,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({"sliding_window": 8}))]
 }

@@ -1,13 +1,9 @@
 //! Mixtral (arXiv 2401.04088; `MixtralConfig` of `transformers`). GGUF files say `llama`, and have experts.
 
-use super::declaring::{
-    Activation, Architecture, Attention, Experts, Family, ModelError, RopePairing, Settings, Sizes,
-    TensorName,
-};
-use super::{activation, experts, keys, tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("mixtral", "Mixtral", TENSORS, declare)
+pub(super) const FAMILY: Family = Family::new("mixtral", "Mixtral", TENSORS, declare, tiny)
     .in_gguf("llama")
     .marked("expert_count");
 
@@ -48,4 +44,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.rotating(settings, RopePairing::Halves)?
     };
     sizes.decoder(settings, sizes.layers(&attention, experts, |_, _| {}))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(
+        json!({"num_local_experts": 4, "num_experts_per_tok": 2}),
+    )]
 }

@@ -1,21 +1,11 @@
 //! ModernBERT (arXiv 2412.13663; configuration as in `transformers`, `ModernBertConfig`).
 
-use mains_contract::{Activation, RopePairing};
-use serde_json::{Value, json};
-
-use super::family::{Family, TensorName};
-use super::keys::key;
-use super::settings::Settings;
-use super::{ModelError, activation, encoders, rope};
-use crate::blocks::{Architecture, Attention, Encoder, EncoderNorms, GatedMlp, NormKind};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "modernbert",
-    gguf: "modern-bert",
-    gguf_marker: None,
-    display_name: "ModernBERT",
-    ignored: &[
+pub(super) const FAMILY: Family = Family::new("modernbert", "ModernBERT", TENSORS, declare, tiny)
+    .in_gguf("modern-bert")
+    .ignoring(&[
         "classifier_activation",
         "classifier_bias",
         "classifier_dropout",
@@ -34,28 +24,27 @@ pub(super) const FAMILY: Family = Family {
         "sep_token_id",
         "sparse_pred_ignore_index",
         "sparse_prediction",
-    ],
-    tensors: &[&[
-        TensorName::new("token_embd.weight", "embeddings.tok_embeddings.weight"),
-        TensorName::new("token_embd_norm.weight", "embeddings.norm.weight"),
-        TensorName::new("token_embd_norm.bias", "embeddings.norm.bias"),
-        TensorName::new("output_norm.weight", "final_norm.weight"),
-        TensorName::new("output_norm.bias", "final_norm.bias"),
-        TensorName::new("blk.{}.attn_norm.weight", "layers.{}.attn_norm.weight"),
-        TensorName::new("blk.{}.attn_norm.bias", "layers.{}.attn_norm.bias"),
-        TensorName::new("blk.{}.attn_qkv.weight", "layers.{}.attn.Wqkv.weight"),
-        TensorName::new("blk.{}.attn_qkv.bias", "layers.{}.attn.Wqkv.bias"),
-        TensorName::new("blk.{}.attn_output.weight", "layers.{}.attn.Wo.weight"),
-        TensorName::new("blk.{}.attn_output.bias", "layers.{}.attn.Wo.bias"),
-        TensorName::new("blk.{}.ffn_norm.weight", "layers.{}.mlp_norm.weight"),
-        TensorName::new("blk.{}.ffn_norm.bias", "layers.{}.mlp_norm.bias"),
-        TensorName::new("blk.{}.ffn_up.weight", "layers.{}.mlp.Wi.weight"),
-        TensorName::new("blk.{}.ffn_up.bias", "layers.{}.mlp.Wi.bias"),
-        TensorName::new("blk.{}.ffn_down.weight", "layers.{}.mlp.Wo.weight"),
-        TensorName::new("blk.{}.ffn_down.bias", "layers.{}.mlp.Wo.bias"),
-    ]],
-    declare,
-};
+    ]);
+
+const TENSORS: &[&[TensorName]] = &[&[
+    TensorName::new("token_embd.weight", "embeddings.tok_embeddings.weight"),
+    TensorName::new("token_embd_norm.weight", "embeddings.norm.weight"),
+    TensorName::new("token_embd_norm.bias", "embeddings.norm.bias"),
+    TensorName::new("output_norm.weight", "final_norm.weight"),
+    TensorName::new("output_norm.bias", "final_norm.bias"),
+    TensorName::new("blk.{}.attn_norm.weight", "layers.{}.attn_norm.weight"),
+    TensorName::new("blk.{}.attn_norm.bias", "layers.{}.attn_norm.bias"),
+    TensorName::new("blk.{}.attn_qkv.weight", "layers.{}.attn.Wqkv.weight"),
+    TensorName::new("blk.{}.attn_qkv.bias", "layers.{}.attn.Wqkv.bias"),
+    TensorName::new("blk.{}.attn_output.weight", "layers.{}.attn.Wo.weight"),
+    TensorName::new("blk.{}.attn_output.bias", "layers.{}.attn.Wo.bias"),
+    TensorName::new("blk.{}.ffn_norm.weight", "layers.{}.mlp_norm.weight"),
+    TensorName::new("blk.{}.ffn_norm.bias", "layers.{}.mlp_norm.bias"),
+    TensorName::new("blk.{}.ffn_up.weight", "layers.{}.mlp.Wi.weight"),
+    TensorName::new("blk.{}.ffn_up.bias", "layers.{}.mlp.Wi.bias"),
+    TensorName::new("blk.{}.ffn_down.weight", "layers.{}.mlp.Wo.weight"),
+    TensorName::new("blk.{}.ffn_down.bias", "layers.{}.mlp.Wo.bias"),
+]];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.take("classifier.pooling_type");
@@ -146,4 +135,10 @@ fn sliding_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, M
         let reason = format!("{layers} times sliding_attention or full_attention");
         ModelError::setting(name, &listed, reason)
     })
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::encoder(
+        json!({"norm_eps": 1e-5, "local_attention": 8, "num_hidden_layers": 3}),
+    )]
 }

@@ -1,30 +1,18 @@
 //! OLMo 2 (arXiv 2501.00656; configuration as in `transformers`, `Olmo2Config`).
 
-use mains_contract::{Activation, RopePairing};
-
-use super::family::Family;
-use super::settings::Settings;
-use super::sizes::Sizes;
-use super::{ModelError, biases, rope, tensors};
-use crate::blocks::{Architecture, Arrangement, Attention, Decoder, HeadNorm};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family {
-    name: "olmo2",
-    gguf: "olmo2",
-    gguf_marker: None,
-    display_name: "OLMo 2",
-    ignored: &[],
-    tensors: &[
-        tensors::NORMS_AFTER,
-        tensors::ENDS,
-        tensors::QUERY_KEY,
-        tensors::VALUE_OUTPUT,
-        tensors::HEAD_NORMS,
-        tensors::GATED,
-    ],
-    declare,
-};
+pub(super) const FAMILY: Family = Family::new("olmo2", "OLMo 2", TENSORS, declare, tiny);
+
+const TENSORS: &[&[TensorName]] = &[
+    tensors::NORMS_AFTER,
+    tensors::ENDS,
+    tensors::QUERY_KEY,
+    tensors::VALUE_OUTPUT,
+    tensors::HEAD_NORMS,
+    tensors::GATED,
+];
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -39,9 +27,9 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let layers = sizes.layers(&attention, mlp, |_, _| {});
-    let decoder = Decoder {
-        arrangement: Arrangement::POST,
-        ..sizes.plain(settings, layers)?
-    };
-    Ok(decoder.into())
+    sizes.arranged(settings, Arrangement::POST, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({}))]
 }

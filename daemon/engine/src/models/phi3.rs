@@ -1,13 +1,9 @@
 //! Phi-3 and Phi-4 (arXiv 2404.14219; `Phi3Config` of `transformers`).
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, GatedMlp, ModelError, RopePairing, Settings, Sizes,
-    TensorName,
-};
-use super::{tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("phi3", "Phi-3", TENSORS, declare)
+pub(super) const FAMILY: Family = Family::new("phi3", "Phi-3", TENSORS, declare, tiny)
     // Dropout is for training.
     .ignoring(&["embd_pdrop", "resid_pdrop"]);
 
@@ -34,4 +30,14 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.rotating(settings, RopePairing::Halves)?
     };
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
+}
+
+fn tiny() -> Vec<Value> {
+    vec![
+        tiny::decoder(json!({})),
+        tiny::decoder(json!({
+            "original_max_position_embeddings": 32,
+            "rope_scaling": {"type": "longrope", "short_factor": [1, 1, 1, 2, 2, 2], "long_factor": [1, 2, 4, 8, 8, 8]},
+        })),
+    ]
 }

@@ -1,12 +1,9 @@
 //! Qwen2 and Qwen2.5, dense (arXiv 2407.10671; `Qwen2Config` of `transformers`).
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, ModelError, RopePairing, Settings, Sizes,
-};
-use super::{tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("qwen2", "Qwen2", tensors::QWEN, declare);
+pub(super) const FAMILY: Family = Family::new("qwen2", "Qwen2", tensors::QWEN, declare, tiny);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -18,4 +15,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let windows = windows::of_late_layers(settings, sizes.layers)?;
     let layers = sizes.layers(&attention, mlp, windows::set(&windows));
     sizes.decoder(settings, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({"tie_word_embeddings": true}))]
 }

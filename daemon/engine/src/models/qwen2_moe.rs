@@ -1,13 +1,10 @@
 //! Qwen2 with experts and one that all tokens use (arXiv 2407.10671; `Qwen2MoeConfig` of `transformers`).
 
-use super::declaring::{
-    Activation, Architecture, Attention, Experts, Family, ModelError, RopePairing, Settings, SharedExpert,
-    Sizes, TensorName,
-};
-use super::{experts, keys, tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("qwen2_moe", "Qwen2 MoE", TENSORS, declare).in_gguf("qwen2moe");
+pub(super) const FAMILY: Family =
+    Family::new("qwen2_moe", "Qwen2 MoE", TENSORS, declare, tiny).in_gguf("qwen2moe");
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::EXPERTS,
@@ -41,4 +38,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         experts::set(&experts, &sparse)(index, layer);
     });
     sizes.decoder(settings, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::mixture(
+        json!({"num_experts": 4, "shared_expert_intermediate_size": 20, "mlp_only_layers": [0]}),
+    )]
 }

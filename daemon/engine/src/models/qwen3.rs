@@ -1,13 +1,9 @@
 //! Qwen3, dense (arXiv 2505.09388; configuration as in `transformers`, `Qwen3Config`).
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, HeadNorm, ModelError, RopePairing, Settings, Sizes,
-    TensorName,
-};
-use super::{biases, tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("qwen3", "Qwen3", TENSORS, declare);
+pub(super) const FAMILY: Family = Family::new("qwen3", "Qwen3", TENSORS, declare, tiny);
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS,
@@ -29,4 +25,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let layers = sizes.layers(&attention, mlp, windows::set(&windows));
     sizes.decoder(settings, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({"tie_word_embeddings": true}))]
 }

@@ -1,13 +1,9 @@
 //! Qwen3 with experts (arXiv 2505.09388; `Qwen3MoeConfig` of `transformers`).
 
-use super::declaring::{
-    Activation, Architecture, Attention, Family, HeadNorm, ModelError, RopePairing, Settings, Sizes,
-    TensorName,
-};
-use super::{biases, experts, tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("qwen3_moe", "Qwen3 MoE", TENSORS, declare).in_gguf("qwen3moe")
+pub(super) const FAMILY: Family = Family::new("qwen3_moe", "Qwen3 MoE", TENSORS, declare, tiny).in_gguf("qwen3moe")
     // Of Qwen3's windows, which are for all layers here.
     .ignoring(&["max_window_layers"]);
 
@@ -34,4 +30,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sparse = experts::sparse_layers(settings, sizes.layers)?;
     let layers = sizes.layers(&attention, dense, experts::set(&experts, &sparse));
     sizes.decoder(settings, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::mixture(json!({"num_experts": 4, "norm_topk_prob": true}))]
 }

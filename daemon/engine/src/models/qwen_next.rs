@@ -127,25 +127,32 @@ fn linear(
     })
 }
 
-/// Which layers have linear attention: the tensors tell, and what `config.json` says must agree.
+/// Which layers have linear attention: those that `layer_types` lists, or all but every so many'th. In GGUF the tensors
+/// tell.
 fn linear_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, ModelError> {
-    let is_linear = |layer: usize| settings.has_tensor(&format!("blk.{layer}.ssm_a"));
-    let linear: Vec<bool> = (0..layers).map(is_linear).collect();
-    let name = |is_linear: &bool| {
-        if *is_linear {
-            "linear_attention"
-        } else {
-            "full_attention"
-        }
-    };
-    let names: Vec<&str> = linear.iter().map(name).collect();
-    settings.take_huggingface("full_attention_interval");
-    match settings.take_huggingface("layer_types") {
-        None | Some(Value::Null) => Ok(linear),
-        Some(listed) if listed == json!(names) => Ok(linear),
-        Some(listed) => {
-            let reason = "the files' tensors are those of other types of layers";
-            Err(ModelError::setting("layer_types", &listed, reason))
-        }
+    if settings.is_gguf() {
+        let is_linear = |layer: usize| settings.has_tensor(&format!("blk.{layer}.ssm_a"));
+        return Ok((0..layers).map(is_linear).collect());
     }
+    let interval = settings.count_or("full_attention_interval", 4)?.max(1);
+    let name = "layer_types";
+    let listed = match settings.take(name) {
+        None | Some(Value::Null) => {
+            return Ok((1..=layers)
+                .map(|layer| !layer.is_multiple_of(interval))
+                .collect());
+        }
+        Some(listed) => listed,
+    };
+    let is_linear = |kind: &Value| match kind.as_str() {
+        Some("linear_attention") => Some(true),
+        Some("full_attention") => Some(false),
+        _ => None,
+    };
+    let kinds = listed.as_array().filter(|kinds| kinds.len() == layers);
+    let all: Option<Vec<bool>> = kinds.and_then(|kinds| kinds.iter().map(is_linear).collect());
+    all.ok_or_else(|| {
+        let reason = format!("{layers} times linear_attention or full_attention");
+        ModelError::setting(name, &listed, reason)
+    })
 }

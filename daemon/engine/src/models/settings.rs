@@ -124,7 +124,11 @@ impl Settings {
 
     /// The number of layers.
     pub(super) fn layers(&mut self) -> Result<usize, ModelError> {
-        let layers = self.integer(keys::LAYERS)?;
+        let mut layers = self.integer(keys::LAYERS)?;
+        // GGUF counts layers that guess ahead too (see `text_part`).
+        let guessing = self.take("nextn_predict_layers").filter(|_| self.is_gguf());
+        let guessing = guessing.and_then(|layers| usize::try_from(layers.as_u64()?).ok());
+        layers = layers.saturating_sub(guessing.unwrap_or(0)).max(1);
         if layers > MAX_LAYERS {
             let reason = format!("at most {MAX_LAYERS} layers");
             return Err(ModelError::setting(

@@ -111,6 +111,20 @@ impl Sizes {
         self.plain(settings, layers).map(Architecture::from)
     }
 
+    /// The same with norms where `arrangement` has them.
+    pub(super) fn arranged(
+        &self,
+        settings: &mut Settings,
+        arrangement: Arrangement,
+        layers: Vec<DecoderLayer>,
+    ) -> Result<Architecture, ModelError> {
+        let decoder = Decoder {
+            arrangement,
+            ..self.plain(settings, layers)?
+        };
+        Ok(decoder.into())
+    }
+
     /// The same, for families that change it.
     pub(super) fn plain(
         &self,

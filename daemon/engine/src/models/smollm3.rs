@@ -1,10 +1,9 @@
 //! SmolLM3 (`SmolLM3Config` of `transformers`): Llama with some layers that know no positions (arXiv 2305.19466).
 
-use super::declaring::{Activation, Architecture, Family, ModelError, RopePairing, Settings, Sizes};
-use super::{biases, rope, tensors, windows};
+use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("smollm3", "SmolLM3", tensors::LLAMA, declare);
+pub(super) const FAMILY: Family = Family::new("smollm3", "SmolLM3", tensors::LLAMA, declare, tiny);
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -19,4 +18,8 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         layer.attention.rope.take_if(|_| !rotates[index]);
     });
     sizes.decoder(settings, layers)
+}
+
+fn tiny() -> Vec<Value> {
+    vec![tiny::decoder(json!({"num_hidden_layers": 4}))]
 }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::ConvertError;
 use super::post_processor::Around;
 use crate::models::Model;
+use crate::models::text_part::own_config;
 
 /// Names of `tokenizer.ggml.pre` and the expression that each stands for (llama.cpp, `src/llama-vocab.cpp`).
 const SPLIT_RULES: [(&str, &str); 1] = [(
@@ -174,7 +175,7 @@ fn special_tokens(folder: &HuggingFace, model: &Model) -> Vec<(&'static str, Val
         first.as_u64().and_then(|id| u32::try_from(id).ok())
     };
     let generation = folder.generation_config.as_ref();
-    let id = |key: &str| id_in(Some(&folder.config), key).or_else(|| id_in(generation, key));
+    let id = |key: &str| id_in(Some(&own_config(&folder.config)), key).or_else(|| id_in(generation, key));
     let mut entries = Vec::new();
     if let Some(eos) = id("eos_token_id") {
         entries.push(("eos_token_id", Value::U32(eos)));
