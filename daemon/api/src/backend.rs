@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::BoxFuture;
 use mains_contract::Inventory;
 use mains_ledger::{Health, Ledger, LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, Status, Supervisor, SupervisorError};
+use mains_supervisor::{Generation, Sample, Status, Supervisor, SupervisorError};
 use mains_types::{Caller, Demand, Generate, GenerationError, ModelSource, Plan};
 use mains_wire::http::ReloadBody;
 
@@ -23,6 +23,10 @@ pub trait Backend: Send + Sync + 'static {
     fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>>;
     /// [`Supervisor::inventory`].
     fn inventory(&self, refresh: bool) -> BoxFuture<'_, Result<Inventory, SupervisorError>>;
+    /// [`Supervisor::known_devices`].
+    fn known_devices(&self) -> Option<Inventory>;
+    /// [`Supervisor::device_history`].
+    fn device_history(&self, id: &str, count: usize) -> Vec<Sample>;
     /// [`Supervisor::status`].
     fn status(&self) -> Status;
     /// [`Supervisor::load`].
@@ -81,6 +85,14 @@ impl Backend for Supervisor {
 
     fn inventory(&self, refresh: bool) -> BoxFuture<'_, Result<Inventory, SupervisorError>> {
         Box::pin(Self::inventory(self, refresh))
+    }
+
+    fn known_devices(&self) -> Option<Inventory> {
+        Self::known_devices(self)
+    }
+
+    fn device_history(&self, id: &str, count: usize) -> Vec<Sample> {
+        Self::device_history(self, id, count)
     }
 
     fn status(&self) -> Status {

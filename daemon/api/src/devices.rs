@@ -6,12 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use mains_contract::Inventory;
-use mains_wire::http::DevicesBody;
+use mains_supervisor::{SAMPLES, Sample};
+use mains_wire::http::{DevicesBody, SampleBody};
 use serde::Deserialize;
 
 use crate::App;
 use crate::errors::ApiError;
-use crate::query::Query;
+use crate::query::{Query, bad_query};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,17 +20,47 @@ pub(crate) struct Parameters {
     /// Ask the probes again.
     #[serde(default)]
     refresh: bool,
+    /// So many readings of each device, at most [`SAMPLES`].
+    history: Option<usize>,
 }
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<DevicesBody>, ApiError> {
-    Ok(Json(shape(&app.backend.inventory(parameters.refresh).await?)))
+    let count = parameters.history;
+    if count.is_some_and(|count| count == 0 || count > SAMPLES) {
+        return Err(bad_query(&format!(
+            "history: a number of readings from 1 to {SAMPLES}"
+        )));
+    }
+    let mut body = shape(&app.backend.inventory(parameters.refresh).await?);
+    if let Some(count) = count {
+        for device in &mut body.devices {
+            let readings = app.backend.device_history(&device.id, count);
+            device.history = Some(readings.into_iter().map(reading).collect());
+        }
+    }
+    Ok(Json(body))
 }
 
 pub(crate) fn shape(inventory: &Inventory) -> DevicesBody {
     DevicesBody::new(inventory, time(inventory.probed_at))
+}
+
+fn reading(sample: Sample) -> SampleBody {
+    SampleBody {
+        at: time(sample.at),
+        state: sample.state.name().to_owned(),
+        temperature_c: sample.temperature_c,
+        power_w: sample.power_w,
+        energy_j: sample.energy_j,
+        utilization: sample.utilization,
+        free_bytes: sample.memory_free.map(|free| free.0),
+        throttled: sample.throttled,
+        ecc: sample.ecc.map(Into::into),
+        link: sample.link.map(Into::into),
+    }
 }
 
 /// RFC 3339, UTC. A clock beyond the year 9999 has no such form and is given as that of 1970.

@@ -16,6 +16,7 @@ mod backend;
 mod body;
 mod chat;
 mod completions;
+mod device_metrics;
 mod devices;
 mod errors;
 mod health;

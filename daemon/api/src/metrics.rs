@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::App;
+use crate::device_metrics;
 use crate::errors::ApiError;
 use crate::latency_metrics::LatencyMetrics;
 
@@ -95,6 +96,9 @@ pub(crate) async fn read(State(app): State<Arc<App>>) -> Result<Response, ApiErr
     register_totals(&mut registry, &status);
     register_models(&mut registry, &status);
     register_ledger(&mut registry, &app.records.health());
+    if let Some(inventory) = app.backend.known_devices() {
+        device_metrics::register(&mut registry, &inventory);
+    }
     registry.register_collector(Box::new(LatencyMetrics(status.totals.latencies)));
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| ApiError::internal("the metrics could not be written"))?;

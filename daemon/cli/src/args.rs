@@ -167,6 +167,9 @@ pub(crate) struct AskArgs {
 /// `mains devices`.
 #[derive(Debug, Args)]
 pub(crate) struct DevicesArgs {
+    /// Look for devices that came or went, instead of showing what is known.
+    #[arg(long)]
+    pub(crate) refresh: bool,
     /// Print JSON for programs.
     #[arg(long)]
     pub(crate) json: bool,

@@ -106,6 +106,7 @@ async fn daemon(
     chores.spawn(tasks::watchdog(ledger.clone()));
     chores.spawn(tasks::tell_status(supervisor.clone()));
     chores.spawn(tasks::prune(ledger.clone(), Arc::clone(&control)));
+    chores.spawn(tasks::watch_devices(supervisor.clone(), Arc::clone(&control)));
     announce(&settings, &supervisor, loader.serve());
     signals.until_stop(&control).await;
     stop(

@@ -1,4 +1,4 @@
-//! What the daemon does beside answering: telling the service manager, and pruning the ledger.
+//! What the daemon does beside answering: telling the service manager, pruning the ledger, watching devices.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use mains_ledger::Ledger;
 use mains_supervisor::{ModelState, Status, Supervisor};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::control::Control;
 use crate::systemd_notify;
@@ -81,5 +81,21 @@ pub(crate) async fn prune(ledger: Ledger, control: Arc<Control>) {
             Ok(rows) => tracing::info!(rows, days, "old rows of the ledger were removed, their sums stay"),
             Err(error) => tracing::warn!(%error, "old rows of the ledger could not be removed"),
         }
+    }
+}
+
+/// Looks for devices now and then, and takes a reading of them more often.
+pub(crate) async fn watch_devices(supervisor: Supervisor, control: Arc<Control>) {
+    let mut looked: Option<Instant> = None;
+    loop {
+        let every = control.settings().devices;
+        if looked.is_none_or(|looked| looked.elapsed() >= every.probe_every) {
+            looked = Some(Instant::now());
+            if let Err(error) = supervisor.inventory(true).await {
+                tracing::warn!(%error, "no device is known; models can not be planned");
+            }
+        }
+        supervisor.read_devices().await;
+        tokio::time::sleep(every.watch_every).await;
     }
 }

@@ -14,9 +14,9 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, Operator, Records};
-use mains_contract::{Device, DeviceKind, Health, Inventory};
+use mains_contract::{Device, DeviceKind, EccErrors, HealthState, Inventory, Memory};
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, Latencies, Status, SupervisorError, Totals};
+use mains_supervisor::{Generation, Latencies, Sample, Status, SupervisorError, Totals};
 use mains_types::{
     Caller, Choice, Demand, Event, FinishReason, Generate, GenerationError, ModelSource, NoPlan, Plan,
     Started, TokenChunk, UsageTotals,
@@ -103,36 +103,45 @@ impl Backend for Fake {
     }
 
     fn inventory(&self, _: bool) -> BoxFuture<'_, Result<Inventory, SupervisorError>> {
-        let cpu = Device {
-            id: "cpu".to_owned(),
-            vendor: None,
-            name: "some cpu".to_owned(),
-            kind: DeviceKind::Cpu,
-            pci: None,
-            parent: None,
-            memory: None,
-            runtime: None,
-            sources: vec!["cpu".to_owned()],
-            usable_by: vec!["cpu".to_owned()],
-            unusable_because: None,
-            features: Vec::new(),
-            temperature_c: None,
+        Box::pin(async move { Ok(inventory()) })
+    }
+
+    fn known_devices(&self) -> Option<Inventory> {
+        let mut known = inventory();
+        let mut card = Device::new("gpu:1", "some card", DeviceKind::Gpu);
+        card.temperature_c = Some(40.5);
+        card.energy_j = Some(2.5);
+        card.memory = Some(Memory {
+            total: mains_contract::Bytes(1 << 30),
+            free: None,
+            shared: false,
+            host: None,
+        });
+        card.ecc = Some(EccErrors {
+            corrected: None,
+            uncorrected: Some(3),
+        });
+        card.health.state = HealthState::Degraded;
+        known.devices.push(card);
+        Some(known)
+    }
+
+    fn device_history(&self, id: &str, count: usize) -> Vec<Sample> {
+        let sample = |second: u64| Sample {
+            at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+            state: HealthState::Ok,
+            temperature_c: Some(40.0),
             power_w: None,
-            utilization: None,
-            health: Health::ok(),
-            uuid: None,
-            power_limit_w: None,
             energy_j: None,
-            link: None,
+            utilization: Some(0.5),
+            memory_free: Some(mains_contract::Bytes(7)),
+            throttled: None,
             ecc: None,
-            throttle: None,
+            link: None,
         };
-        let inventory = Inventory {
-            devices: vec![cpu],
-            problems: Vec::new(),
-            probed_at: std::time::SystemTime::UNIX_EPOCH,
-        };
-        Box::pin(async move { Ok(inventory) })
+        let of_cpu = (id == "cpu").then(|| (0..3).map(sample).collect::<Vec<_>>());
+        let readings = of_cpu.unwrap_or_default();
+        readings.into_iter().rev().take(count).rev().collect()
     }
 
     fn status(&self) -> Status {
@@ -353,4 +362,17 @@ pub(crate) fn events(text: &str) -> Vec<Value> {
         .map(|event| event.strip_prefix("data: ").unwrap())
         .map(|data| serde_json::from_str(data).unwrap_or_else(|_| Value::from(data)))
         .collect()
+}
+
+fn inventory() -> Inventory {
+    let cpu = Device {
+        sources: vec!["cpu".to_owned()],
+        usable_by: vec!["cpu".to_owned()],
+        ..Device::new("cpu", "some cpu", DeviceKind::Cpu)
+    };
+    Inventory {
+        devices: vec![cpu],
+        problems: Vec::new(),
+        probed_at: std::time::SystemTime::UNIX_EPOCH,
+    }
 }

@@ -30,6 +30,46 @@ async fn devices_leave_out_what_is_unknown() {
 }
 
 #[tokio::test]
+async fn devices_have_the_history_that_is_asked_for() {
+    let served = start();
+    let (_, body) = served.get("/v1/devices?history=2").await;
+    let reading = |at: &str| json!({"at": at, "state": "ok", "temperature_c": 40.0, "utilization": 0.5, "free_bytes": 7});
+    assert_eq!(
+        body["devices"][0]["history"],
+        json!([reading("1970-01-01T00:00:01Z"), reading("1970-01-01T00:00:02Z")])
+    );
+    for wrong in ["0", "361", "many"] {
+        let (status, _) = served.get(&format!("/v1/devices?history={wrong}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_tell_of_devices_what_is_known() {
+    let served = start();
+    let (_, text) = served.text("mains.sock", "GET", "/metrics", "").await;
+    for line in [
+        "mains_device_temperature_celsius{device=\"gpu:1\"} 40.5",
+        "mains_device_energy_joules_total{device=\"gpu:1\"} 2.5",
+        "mains_device_memory_bytes{device=\"gpu:1\"} 1073741824",
+        "mains_device_memory_errors_total{device=\"gpu:1\",kind=\"uncorrected\"} 3",
+        "mains_device_health{device=\"gpu:1\",state=\"degraded\"} 1",
+        "mains_device_health{device=\"gpu:1\",state=\"ok\"} 0",
+        "mains_device_health{device=\"cpu\",state=\"ok\"} 1",
+    ] {
+        assert!(
+            text.lines().any(|found| found.starts_with(line)),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(
+        !text.contains("mains_device_temperature_celsius{device=\"cpu\"}"),
+        "{text}"
+    );
+    assert!(!text.contains("mains_device_memory_free_bytes{"), "{text}");
+}
+
+#[tokio::test]
 async fn a_plan_that_does_not_fit_says_what_would() {
     let served = start();
     let (status, body) = served.get("/v1/models/pilot/plan?context=4096&memory=1024").await;

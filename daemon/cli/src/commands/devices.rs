@@ -9,8 +9,8 @@ use crate::output;
 use crate::table::{Align, Table, bar};
 
 /// Prints the devices.
-pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
-    let devices: DevicesBody = client.get("/v1/devices?refresh=true").await?;
+pub(crate) async fn run(client: &Client, json: bool, refresh: bool) -> anyhow::Result<Exit> {
+    let devices: DevicesBody = client.get(&format!("/v1/devices?refresh={refresh}")).await?;
     if json {
         output::json(&devices)?;
     } else {

@@ -44,6 +44,14 @@ pub(crate) fn changes(old: &Settings, new: &Settings) -> Result<Vec<String>, Str
         ("daemon.load_timeout", before.load_timeout == after.load_timeout),
         ("daemon.keep_alive", before.keep_alive == after.keep_alive),
         ("daemon.threads", before.threads == after.threads),
+        (
+            "devices.watch_every",
+            old.devices.watch_every == new.devices.watch_every,
+        ),
+        (
+            "devices.probe_every",
+            old.devices.probe_every == new.devices.probe_every,
+        ),
         ("ledger.retention_days", old.retention_days == new.retention_days),
     ] {
         if !same {

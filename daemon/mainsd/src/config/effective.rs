@@ -11,6 +11,12 @@ impl Settings {
     pub(crate) fn to_toml(&self) -> String {
         let mut file = Table::new();
         file.insert("daemon".to_owned(), Value::Table(self.daemon()));
+        let devices = [
+            ("watch_every", self.devices.watch_every),
+            ("probe_every", self.devices.probe_every),
+        ];
+        let devices = devices.map(|(key, span)| (key.to_owned(), Value::from(text(span))));
+        file.insert("devices".to_owned(), Value::Table(Table::from_iter(devices)));
         if let Some(days) = self.retention_days {
             let ledger = Table::from_iter([("retention_days".to_owned(), Value::from(days))]);
             file.insert("ledger".to_owned(), Value::Table(ledger));

@@ -17,6 +17,9 @@ pub(crate) struct ConfigFile {
     /// The process.
     #[serde(default)]
     pub(crate) daemon: DaemonSection,
+    /// How often devices are looked at.
+    #[serde(default)]
+    pub(crate) devices: DevicesSection,
     /// The record of usage.
     #[serde(default)]
     pub(crate) ledger: LedgerSection,
@@ -44,6 +47,13 @@ pub(crate) struct DaemonSection {
     pub(crate) load_timeout: Option<Span>,
     pub(crate) drain_timeout: Option<Spanned<Span>>,
     pub(crate) threads: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DevicesSection {
+    pub(crate) watch_every: Option<Spanned<Span>>,
+    pub(crate) probe_every: Option<Spanned<Span>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -4,6 +4,7 @@
 //! may change. All pure but for reading the file and asking for users' names.
 
 mod changes;
+mod devices;
 mod effective;
 mod error;
 mod file;
@@ -14,6 +15,7 @@ mod span;
 mod tests;
 
 pub(crate) use changes::changes;
+pub(crate) use devices::DeviceSettings;
 pub(crate) use error::ConfigError;
 use file::ConfigFile;
 pub(crate) use file::{LogLevel, SpawnChoice};

@@ -12,7 +12,8 @@ use toml::Spanned;
 use super::error::line_of;
 use super::file::{ModelSection, NameOrId};
 use super::places::admin_socket_of;
-use super::{ConfigError, ConfigFile, LogLevel, Places, SpawnChoice};
+use super::span::{Span, text};
+use super::{ConfigError, ConfigFile, DeviceSettings, LogLevel, Places, SpawnChoice};
 
 /// Group that administers an installed daemon when the configuration names none.
 const ADMIN_GROUP: &str = "mains-admin";
@@ -46,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: LogLevel,
     pub(crate) drain_timeout: Duration,
     pub(crate) retention_days: Option<u32>,
+    pub(crate) devices: DeviceSettings,
     pub(crate) supervisor: SupervisorConfig,
     pub(crate) access: Access,
 }
@@ -213,6 +215,7 @@ impl Settings {
                 Some(days) => Some(source.within(&days, "ledger.retention_days", 1..=36_500)?),
                 None => None,
             },
+            devices: DeviceSettings::resolve(&file.devices, source)?,
             supervisor,
             access,
         })
@@ -252,6 +255,21 @@ impl Source<'_> {
         }
         let problem = format!("{number} is not from {} to {}", range.start(), range.end());
         Err(self.error(value, key, problem))
+    }
+
+    /// The span of time, when it is one that makes sense.
+    pub(super) fn span_within(
+        &self,
+        span: &Spanned<Span>,
+        key: &str,
+        range: std::ops::RangeInclusive<Duration>,
+    ) -> Result<Duration, ConfigError> {
+        let value = span.get_ref().0;
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        let (from, to) = (text(*range.start()), text(*range.end()));
+        Err(self.error(span, key, format!("{} is not from {from} to {to}", text(value))))
     }
 
     fn model(&self, name: &Spanned<String>, section: ModelSection) -> Result<ModelConfig, ConfigError> {

@@ -3,6 +3,8 @@
 use mains_contract::{Device, EccErrors, Inventory, Link};
 use serde::{Deserialize, Serialize};
 
+use super::SampleBody;
+
 /// The devices of the box.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DevicesBody {
@@ -76,6 +78,9 @@ pub struct DeviceBody {
     pub throttle: Option<Vec<String>>,
     /// Its state.
     pub health: HealthBody,
+    /// What was measured of it, the oldest first; when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<SampleBody>>,
 }
 
 /// A device's memory.
@@ -204,6 +209,7 @@ impl From<&Device> for DeviceBody {
                 state: device.health.state.name().to_owned(),
                 reasons: device.health.reasons.clone(),
             },
+            history: None,
         }
     }
 }

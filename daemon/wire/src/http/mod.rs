@@ -26,6 +26,7 @@ mod completion_response;
 mod devices_body;
 mod error_body;
 mod fields;
+mod history_body;
 mod json;
 mod ledger_body;
 mod limits;
@@ -51,6 +52,7 @@ pub use devices_body::{
     DeviceBody, DevicesBody, EccErrorsBody, HealthBody, LinkBody, MemoryBody, ProblemBody, RuntimeBody,
 };
 pub use error_body::{ErrorBody, ErrorDetail};
+pub use history_body::SampleBody;
 pub use ledger_body::{RequestRow, UsageReport, UsageRow};
 pub use limits::{
     DEFAULT_COMPLETION_TOKENS, MAX_BODY_BYTES, MAX_CHOICES, MAX_KEEP_ALIVE_S, MAX_LEGACY_LOGPROBS,
