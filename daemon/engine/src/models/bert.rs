@@ -14,8 +14,6 @@ pub(super) const FAMILY: Family = Family::new(
 
 const TENSORS: &[&[TensorName]] = &[encoders::BERT];
 
-fn tiny() -> Vec<Value> {
-    vec![tiny::encoder(
-        json!({"type_vocab_size": 2, "layer_norm_eps": 1e-12}),
-    )]
+fn tiny() -> Value {
+    json!([{"type_vocab_size": 2, "layer_norm_eps": 1e-12, "rms_norm_eps": null, "rope_theta": null}])
 }

@@ -13,11 +13,16 @@ pub(super) const FAMILY: Family = Family::new("cohere2", "Command R7B, Command A
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::GATED,
     tensors::ENDS,
     tensors::NORMS_BEFORE,
 ];
+
+fn tiny() -> Value {
+    json!([{"layer_norm_eps": 1e-5, "rms_norm_eps": null, "sliding_window": 8, "num_hidden_layers": 4}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.expect("use_qk_norm", &json!(false))?;
@@ -43,10 +48,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.plain(settings, layers)?
     };
     Ok(decoder.into())
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"layer_norm_eps": 1e-5, "rms_norm_eps": null, "sliding_window": 8, "num_hidden_layers": 4}),
-    )]
 }

@@ -23,6 +23,7 @@ const TENSORS: &[&[TensorName]] = &[
     tensors::GATED,
     tensors::EXPERTS,
     tensors::SHARED_EXPERTS,
+    tensors::OUTPUT,
     LATENT,
 ];
 
@@ -67,15 +68,22 @@ const LATENT: &[TensorName] = &[
         "model.layers.{}.self_attn.kv_b_proj.weight",
     )
     .with(Transform::LatentValues),
-    TensorName::new(
-        "blk.{}.attn_output.weight",
-        "model.layers.{}.self_attn.o_proj.weight",
-    ),
-    TensorName::new("blk.{}.attn_output.bias", "model.layers.{}.self_attn.o_proj.bias"),
 ];
 
 /// Of latent rows; the published implementation does not read it from the settings.
 const LATENT_NORM: Norm = Norm::rms(1e-6);
+
+fn tiny() -> Value {
+    json!([{
+        "num_key_value_heads": 4, "head_dim": null, "q_lora_rank": 20, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
+        "qk_nope_head_dim": 12, "v_head_dim": 16, "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2,
+        "topk_group": 1, "first_k_dense_replace": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
+    }, {
+        "num_key_value_heads": 4, "head_dim": null, "q_lora_rank": null, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
+        "qk_nope_head_dim": 12, "v_head_dim": 16, "n_routed_experts": 4, "n_shared_experts": 2, "n_group": 1,
+        "topk_group": 1, "first_k_dense_replace": 0, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
+    }])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("first_k_dense_replace", json!(3));
@@ -167,12 +175,4 @@ fn grown(per_logarithm: f64, factor: f64) -> f32 {
         return 1.0;
     }
     (per_logarithm * factor.ln() + 1.0) as f32
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::mixture(json!({
-        "num_key_value_heads": 4, "head_dim": null, "q_lora_rank": 20, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
-        "qk_nope_head_dim": 12, "v_head_dim": 16, "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2,
-        "topk_group": 1, "first_k_dense_replace": 1,
-    }))]
 }

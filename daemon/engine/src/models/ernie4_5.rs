@@ -5,6 +5,10 @@ use super::prelude::*;
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("ernie4_5", "Ernie 4.5", tensors::QWEN, declare, tiny);
 
+fn tiny() -> Value {
+    json!([{"use_bias": true}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let biases = settings.has_part("use_bias", false, "blk.{}.attn_q.bias")?;
@@ -18,8 +22,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.gated(settings, Activation::Silu)?
     };
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({"use_bias": true}))]
 }

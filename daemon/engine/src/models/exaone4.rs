@@ -11,8 +11,13 @@ const TENSORS: &[&[TensorName]] = &[
     tensors::GATED,
     tensors::ENDS,
     tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
 ];
+
+fn tiny() -> Value {
+    json!([{"sliding_window": 8, "sliding_window_pattern": 2}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -31,10 +36,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         }
     });
     sizes.arranged(settings, Arrangement::POST, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"sliding_window": 8, "sliding_window_pattern": 2}),
-    )]
 }

@@ -3,10 +3,10 @@
 use mains_contract::{BlockFormat, Graph};
 use serde_json::Value;
 
-use super::ModelError;
 use super::settings::{Settings, TensorHints};
 use super::text_part::own_config;
 use super::transform::Transform;
+use super::{ModelError, tiny};
 use crate::blocks::Architecture;
 
 /// A model architecture: one value, declared in one file.
@@ -23,24 +23,24 @@ pub struct Family {
     /// Settings of `config.json`, beyond those of every family, that do not change what is computed.
     ignored: &'static [&'static str],
     /// Every tensor under both names, in groups.
-    tensors: &'static [&'static [TensorName]],
+    tensors: [&'static [&'static [TensorName]]; 2],
     /// Reads the settings into a declaration.
     declare: Declare,
-    /// Small configurations.
-    tiny: fn() -> Vec<Value>,
+    /// Settings of small models, a list.
+    tiny: fn() -> Value,
 }
 
 type Declare = fn(&mut Settings) -> Result<Architecture, ModelError>;
 
 impl Family {
-    /// The family that both forms of files call `name`, with small configurations that between them use all that it is
-    /// made of.
+    /// The family that both forms of files call `name`. `tiny` lists what small models, that between them use all that it
+    /// is made of, have beyond [`super::tiny::base`].
     pub(super) const fn new(
         name: &'static str,
         display_name: &'static str,
         tensors: &'static [&'static [TensorName]],
         declare: Declare,
-        tiny: fn() -> Vec<Value>,
+        tiny: fn() -> Value,
     ) -> Self {
         Self {
             name,
@@ -48,9 +48,18 @@ impl Family {
             gguf: name,
             gguf_marker: None,
             ignored: &[],
-            tensors,
+            tensors: [tensors, &[]],
             declare,
             tiny,
+        }
+    }
+
+    /// The same with more tensors.
+    pub(super) const fn adding(self, more: &'static [&'static [TensorName]]) -> Self {
+        let [tensors, _] = self.tensors;
+        Self {
+            tensors: [tensors, more],
+            ..self
         }
     }
 
@@ -75,11 +84,15 @@ impl Family {
     /// Small configurations, each a `config.json`, that between them use all operations of the family.
     #[must_use]
     pub fn tiny(&self) -> Vec<Value> {
-        let named = |mut config: Value| {
+        let whole = |own: Value| {
+            let mut config = tiny::laid(tiny::base(), own);
             config["model_type"] = self.name.into();
             config
         };
-        (self.tiny)().into_iter().map(named).collect()
+        match (self.tiny)() {
+            Value::Array(listed) => listed.into_iter().map(whole).collect(),
+            one => vec![whole(one)],
+        }
     }
 
     /// The graph of a model with this `config.json`, with keys and values cached in `kv_format`: what drivers judge a
@@ -139,7 +152,7 @@ impl Family {
     }
 
     fn tensors(&self) -> impl Iterator<Item = &'static TensorName> {
-        self.tensors.iter().copied().flatten()
+        self.tensors.into_iter().flatten().copied().flatten()
     }
 
     /// Whether the family has this tensor, by its GGUF name.

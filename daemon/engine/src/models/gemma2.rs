@@ -7,11 +7,17 @@ pub(super) const FAMILY: Family =
     Family::new("gemma2", "Gemma 2", TENSORS, declare, tiny).ignoring(&["cache_implementation"]);
 
 const TENSORS: &[&[TensorName]] = &[
+    tensors::ENDS_PLUS_ONE,
     tensors::GEMMA_NORMS,
     tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::GATED,
 ];
+
+fn tiny() -> Value {
+    json!([{"sliding_window": 8, "query_pre_attn_scalar": 12}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     gemma::suppose(settings);
@@ -26,10 +32,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let windows = windows::by_layer(settings, sizes.layers, |layer| layer % 2 == 0)?;
     let layers = sizes.layers(&attention, mlp, windows::set(&windows));
     Ok(gemma::decoder(settings, &sizes, Some(30.0), layers)?.into())
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"sliding_window": 8, "query_pre_attn_scalar": 12}),
-    )]
 }

@@ -10,10 +10,16 @@ pub(super) const FAMILY: Family = Family::new("gemma3_text", "Gemma 3", TENSORS,
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::GATED,
+    tensors::ENDS_PLUS_ONE,
     tensors::GEMMA_NORMS,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::QUERY_KEY,
 ];
+
+fn tiny() -> Value {
+    json!([{"sliding_window": 8, "sliding_window_pattern": 2, "rope_local_base_freq": 10_000.0}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     gemma::suppose(settings);
@@ -31,10 +37,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         layer.attention.rope = Some(windows[index].map_or(&full, |_| &sliding).clone());
     });
     Ok(gemma::decoder(settings, &sizes, None, layers)?.into())
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"sliding_window": 8, "sliding_window_pattern": 2, "rope_local_base_freq": 10_000.0}),
-    )]
 }

@@ -15,7 +15,8 @@ const TENSORS: &[&[TensorName]] = &[
     tensors::HEAD_NORMS,
     tensors::ENDS,
     tensors::GATED,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     &[
         TensorName::new(
             "per_layer_token_embd.weight",
@@ -44,6 +45,13 @@ const TENSORS: &[&[TensorName]] = &[
         TensorName::new("blk.{}.layer_output_scale.weight", "model.layers.{}.layer_scalar"),
     ],
 ];
+
+fn tiny() -> Value {
+    json!([{
+        "sliding_window": 8, "sliding_window_pattern": 2, "num_hidden_layers": 4, "num_kv_shared_layers": 2,
+        "global_head_dim": 16, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 96,
+    }])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.refuse_gguf("gemma4")?;
@@ -173,11 +181,4 @@ fn per_layer_input(
         norm,
     };
     Ok(Some(input).filter(|_| width > 0))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({
-        "sliding_window": 8, "sliding_window_pattern": 2, "num_hidden_layers": 4, "num_kv_shared_layers": 2,
-        "global_head_dim": 16, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 96,
-    }))]
 }

@@ -8,7 +8,8 @@ pub(super) const FAMILY: Family = Family::new("glm4", "GLM-4", TENSORS, declare,
 const TENSORS: &[&[TensorName]] = &[
     tensors::NORMS_BEFORE,
     tensors::ENDS,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::QUERY_KEY,
     tensors::FUSED_GATED,
     &[
@@ -22,6 +23,10 @@ const TENSORS: &[&[TensorName]] = &[
         ),
     ],
 ];
+
+fn tiny() -> Value {
+    json!([{"attention_bias": true, "partial_rotary_factor": 0.5}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("head_dim", json!(128));
@@ -37,10 +42,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let layers = sizes.layers(&attention, mlp, |_, _| {});
     sizes.arranged(settings, Arrangement::SANDWICH, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"attention_bias": true, "partial_rotary_factor": 0.5}),
-    )]
 }

@@ -11,7 +11,8 @@ const TENSORS: &[&[TensorName]] = &[
     tensors::HEAD_NORMS,
     tensors::EXPERTS,
     tensors::SHARED_EXPERTS,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::ENDS,
     tensors::GATED,
     tensors::QUERY_KEY,
@@ -21,6 +22,13 @@ const TENSORS: &[&[TensorName]] = &[
         "model.layers.{}.mlp.gate.e_score_correction_bias",
     )],
 ];
+
+fn tiny() -> Value {
+    json!([{
+        "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2, "topk_group": 1, "first_k_dense_replace": 1,
+        "use_qk_norm": true, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
+    }])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("partial_rotary_factor", json!(0.5));
@@ -40,11 +48,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         }
     });
     sizes.arranged(settings, Arrangement::PRE_MOVED, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::mixture(json!({
-        "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2, "topk_group": 1, "first_k_dense_replace": 1,
-        "use_qk_norm": true,
-    }))]
 }

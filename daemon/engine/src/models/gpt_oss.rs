@@ -8,7 +8,8 @@ pub(super) const FAMILY: Family = Family::new("gpt_oss", "gpt-oss", TENSORS, dec
     .ignoring(&["experts_per_token", "hidden_act", "initial_context_length"]);
 
 const TENSORS: &[&[TensorName]] = &[
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::QUERY_KEY,
     tensors::NORMS_BEFORE_MOVED,
     tensors::ENDS,
@@ -48,6 +49,10 @@ const TENSORS: &[&[TensorName]] = &[
     ],
 ];
 
+fn tiny() -> Value {
+    json!([{"sliding_window": 8, "num_local_experts": 4, "num_experts_per_tok": 2}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("head_dim", json!(64));
     settings.suppose("sliding_window", json!(128));
@@ -79,10 +84,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let windows = windows::by_layer(settings, sizes.layers, |layer| layer % 2 == 0)?;
     let layers = sizes.layers(&attention, experts, windows::set(&windows));
     sizes.arranged(settings, Arrangement::PRE_MOVED, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"sliding_window": 8, "num_local_experts": 4, "num_experts_per_tok": 2}),
-    )]
 }

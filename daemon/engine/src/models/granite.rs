@@ -5,11 +5,18 @@ use super::prelude::*;
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("granite", "Granite", tensors::LLAMA, declare, tiny);
 
+fn tiny() -> Value {
+    json!([{
+        "embedding_multiplier": 6.0, "logits_scaling": 4.0, "residual_multiplier": 0.5, "attention_multiplier": 0.1,
+    }])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
+    let scale = settings.number(key("attention.scale", "attention_multiplier"))?;
     let rotating = sizes.rotating(settings, RopePairing::Halves)?;
     let attention = Attention {
-        scale: settings.number(key("attention.scale", "attention_multiplier"))?,
+        scale,
         ..biases::of_attention(settings, rotating)?
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
@@ -21,10 +28,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.plain(settings, sizes.layers(&attention, mlp, |_, _| {}))?
     };
     Ok(decoder.into())
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({
-        "embedding_multiplier": 6.0, "logits_scaling": 4.0, "residual_multiplier": 0.5, "attention_multiplier": 0.1,
-    }))]
 }

@@ -3,27 +3,25 @@
 use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("hunyuan_v1_dense", "Hunyuan", TENSORS, declare, tiny).in_gguf("hunyuan-dense")
+pub(super) const FAMILY: Family = Family::new("hunyuan_v1_dense", "Hunyuan", tensors::QWEN, declare, tiny)
+    .adding(&[HEAD_NORMS]).in_gguf("hunyuan-dense")
     // A token's id that nothing is computed from.
     .ignoring(&["eod_token_id"]);
 
-const TENSORS: &[&[TensorName]] = &[
-    tensors::ENDS,
-    tensors::NORMS_BEFORE,
-    tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
-    tensors::GATED,
-    &[
-        TensorName::new(
-            "blk.{}.attn_q_norm.weight",
-            "model.layers.{}.self_attn.query_layernorm.weight",
-        ),
-        TensorName::new(
-            "blk.{}.attn_k_norm.weight",
-            "model.layers.{}.self_attn.key_layernorm.weight",
-        ),
-    ],
+const HEAD_NORMS: &[TensorName] = &[
+    TensorName::new(
+        "blk.{}.attn_q_norm.weight",
+        "model.layers.{}.self_attn.query_layernorm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.attn_k_norm.weight",
+        "model.layers.{}.self_attn.key_layernorm.weight",
+    ),
 ];
+
+fn tiny() -> Value {
+    json!([{"rope_scaling": {"type": "dynamic", "alpha": 50.0, "factor": 1.0}}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -41,10 +39,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"rope_scaling": {"type": "dynamic", "alpha": 50.0, "factor": 1.0}}),
-    )]
 }

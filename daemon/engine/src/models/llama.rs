@@ -5,6 +5,16 @@ use super::prelude::*;
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("llama", "Llama", tensors::LLAMA, declare, tiny);
 
+fn tiny() -> Value {
+    json!([{"attention_bias": true, "mlp_bias": true}, {
+        "tie_word_embeddings": true,
+        "rope_scaling": {
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 32,
+        },
+    }])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let attention = sizes.rotating(settings, RopePairing::Halves)?;
@@ -12,14 +22,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let mlp = biases::of_gated(settings, mlp)?;
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![
-        tiny::decoder(json!({"attention_bias": true, "mlp_bias": true})),
-        tiny::decoder(json!({"tie_word_embeddings": true, "rope_scaling": {
-            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 32,
-        }})),
-    ]
 }

@@ -8,6 +8,10 @@ pub(super) const FAMILY: Family = Family::new("mistral", "Mistral", tensors::LLA
     .in_gguf("llama")
     .marked("attention.sliding_window");
 
+fn tiny() -> Value {
+    json!([{"sliding_window": 8}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let attention = Attention {
@@ -16,8 +20,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let mlp = sizes.gated(settings, Activation::Silu)?;
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({"sliding_window": 8}))]
 }

@@ -11,7 +11,8 @@ const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS,
     tensors::NORMS_BEFORE,
     tensors::NEIGHBOURING_QUERY_KEY,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     &[
         TensorName::new(
             "blk.{}.ffn_gate_inp.weight",
@@ -32,6 +33,10 @@ const TENSORS: &[&[TensorName]] = &[
     ],
 ];
 
+fn tiny() -> Value {
+    json!([{"num_local_experts": 4, "num_experts_per_tok": 2}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let used = settings.integer(keys::EXPERTS_USED)?;
@@ -44,10 +49,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.rotating(settings, RopePairing::Halves)?
     };
     sizes.decoder(settings, sizes.layers(&attention, experts, |_, _| {}))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(
-        json!({"num_local_experts": 4, "num_experts_per_tok": 2}),
-    )]
 }

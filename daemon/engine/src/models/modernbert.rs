@@ -46,6 +46,10 @@ const TENSORS: &[&[TensorName]] = &[&[
     TensorName::new("blk.{}.ffn_down.bias", "layers.{}.mlp.Wo.bias"),
 ]];
 
+fn tiny() -> Value {
+    json!([{"norm_eps": 1e-5, "rms_norm_eps": null, "rope_theta": null, "local_attention": 8, "num_hidden_layers": 3}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.take("classifier.pooling_type");
     let norm_biases = settings.has_part("norm_bias", false, "output_norm.bias")?;
@@ -135,10 +139,4 @@ fn sliding_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, M
         let reason = format!("{layers} times sliding_attention or full_attention");
         ModelError::setting(name, &listed, reason)
     })
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::encoder(
-        json!({"norm_eps": 1e-5, "local_attention": 8, "num_hidden_layers": 3}),
-    )]
 }

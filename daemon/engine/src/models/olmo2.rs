@@ -9,10 +9,15 @@ const TENSORS: &[&[TensorName]] = &[
     tensors::NORMS_AFTER,
     tensors::ENDS,
     tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::HEAD_NORMS,
     tensors::GATED,
 ];
+
+fn tiny() -> Value {
+    json!([{}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -28,8 +33,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let layers = sizes.layers(&attention, mlp, |_, _| {});
     sizes.arranged(settings, Arrangement::POST, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({}))]
 }

@@ -10,13 +10,21 @@ pub(super) const FAMILY: Family = Family::new("phi3", "Phi-3", TENSORS, declare,
 const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS,
     tensors::NORMS_BEFORE,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::FUSED_GATED,
     &[TensorName::new(
         "blk.{}.attn_qkv.weight",
         "model.layers.{}.self_attn.qkv_proj.weight",
     )],
 ];
+
+fn tiny() -> Value {
+    json!([{}, {
+        "original_max_position_embeddings": 32,
+        "rope_scaling": {"type": "longrope", "short_factor": [1, 1, 1, 2, 2, 2], "long_factor": [1, 2, 4, 8, 8, 8]},
+    }])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -30,14 +38,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         ..sizes.rotating(settings, RopePairing::Halves)?
     };
     sizes.decoder(settings, sizes.layers(&attention, mlp, |_, _| {}))
-}
-
-fn tiny() -> Vec<Value> {
-    vec![
-        tiny::decoder(json!({})),
-        tiny::decoder(json!({
-            "original_max_position_embeddings": 32,
-            "rope_scaling": {"type": "longrope", "short_factor": [1, 1, 1, 2, 2, 2], "long_factor": [1, 2, 4, 8, 8, 8]},
-        })),
-    ]
 }

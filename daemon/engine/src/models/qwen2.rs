@@ -5,6 +5,10 @@ use super::prelude::*;
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("qwen2", "Qwen2", tensors::QWEN, declare, tiny);
 
+fn tiny() -> Value {
+    json!([{"tie_word_embeddings": true}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let attention = Attention {
@@ -15,8 +19,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let windows = windows::of_late_layers(settings, sizes.layers)?;
     let layers = sizes.layers(&attention, mlp, windows::set(&windows));
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({"tie_word_embeddings": true}))]
 }

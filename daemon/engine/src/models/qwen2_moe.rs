@@ -3,18 +3,16 @@
 use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family =
-    Family::new("qwen2_moe", "Qwen2 MoE", TENSORS, declare, tiny).in_gguf("qwen2moe");
+pub(super) const FAMILY: Family = Family::new("qwen2_moe", "Qwen2 MoE", tensors::QWEN, declare, tiny)
+    .adding(&[tensors::EXPERTS, tensors::SHARED_EXPERT])
+    .in_gguf("qwen2moe");
 
-const TENSORS: &[&[TensorName]] = &[
-    tensors::EXPERTS,
-    tensors::SHARED_EXPERT,
-    tensors::ENDS,
-    tensors::NORMS_BEFORE,
-    tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
-    tensors::GATED,
-];
+fn tiny() -> Value {
+    json!([{
+        "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "mlp_only_layers": [0],
+        "shared_expert_intermediate_size": 20,
+    }])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -38,10 +36,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         experts::set(&experts, &sparse)(index, layer);
     });
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::mixture(
-        json!({"num_experts": 4, "shared_expert_intermediate_size": 20, "mlp_only_layers": [0]}),
-    )]
 }

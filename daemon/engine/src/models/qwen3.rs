@@ -3,16 +3,12 @@
 use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("qwen3", "Qwen3", TENSORS, declare, tiny);
+pub(super) const FAMILY: Family =
+    Family::new("qwen3", "Qwen3", tensors::QWEN, declare, tiny).adding(&[tensors::HEAD_NORMS]);
 
-const TENSORS: &[&[TensorName]] = &[
-    tensors::ENDS,
-    tensors::NORMS_BEFORE,
-    tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
-    tensors::HEAD_NORMS,
-    tensors::GATED,
-];
+fn tiny() -> Value {
+    json!([{"tie_word_embeddings": true, "attention_bias": true}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -25,8 +21,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let mlp = sizes.gated(settings, Activation::Silu)?;
     let layers = sizes.layers(&attention, mlp, windows::set(&windows));
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({"tie_word_embeddings": true}))]
 }

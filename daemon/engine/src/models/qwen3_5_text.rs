@@ -7,10 +7,12 @@ pub(super) const FAMILY: Family =
     Family::new("qwen3_5_text", "Qwen3.5", TENSORS, declare, tiny).in_gguf("qwen35");
 
 const TENSORS: &[&[TensorName]] = &[
-    qwen_next::ENDS_AND_NORMS,
+    tensors::ENDS_PLUS_ONE,
+    qwen_next::NORM,
     qwen_next::LINEAR_ATTENTION,
     tensors::GATED,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::QUERY_KEY,
     &[
         TensorName::new(
@@ -32,14 +34,14 @@ const TENSORS: &[&[TensorName]] = &[
     ],
 ];
 
+fn tiny() -> Value {
+    json!([qwen_next::tiny()])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let parts = qwen_next::Parts::read(settings, false)?;
     let layers = parts.sizes.layers(&parts.attention, parts.dense, |index, layer| {
         parts.set(index, layer)
     });
     parts.sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(tiny::linear_attention(json!({})))]
 }

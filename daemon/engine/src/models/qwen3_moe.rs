@@ -3,19 +3,14 @@
 use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("qwen3_moe", "Qwen3 MoE", TENSORS, declare, tiny).in_gguf("qwen3moe")
+pub(super) const FAMILY: Family = Family::new("qwen3_moe", "Qwen3 MoE", tensors::QWEN, declare, tiny)
+    .adding(&[tensors::HEAD_NORMS, tensors::EXPERTS]).in_gguf("qwen3moe")
     // Of Qwen3's windows, which are for all layers here.
     .ignoring(&["max_window_layers"]);
 
-const TENSORS: &[&[TensorName]] = &[
-    tensors::ENDS,
-    tensors::NORMS_BEFORE,
-    tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
-    tensors::EXPERTS,
-    tensors::HEAD_NORMS,
-    tensors::GATED,
-];
+fn tiny() -> Value {
+    json!([{"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "norm_topk_prob": true}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
@@ -30,8 +25,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sparse = experts::sparse_layers(settings, sizes.layers)?;
     let layers = sizes.layers(&attention, dense, experts::set(&experts, &sparse));
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::mixture(json!({"num_experts": 4, "norm_topk_prob": true}))]
 }

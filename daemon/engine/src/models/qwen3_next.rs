@@ -8,10 +8,12 @@ pub(super) const FAMILY: Family = Family::new("qwen3_next", "Qwen3-Next", TENSOR
     .ignoring(&["output_router_logits", "router_aux_loss_coef"]);
 
 const TENSORS: &[&[TensorName]] = &[
-    qwen_next::ENDS_AND_NORMS,
+    tensors::ENDS_PLUS_ONE,
+    qwen_next::NORM,
     qwen_next::LINEAR_ATTENTION,
     tensors::QUERY_KEY,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::EXPERTS,
     tensors::SHARED_EXPERT,
     tensors::GATED,
@@ -26,6 +28,14 @@ const TENSORS: &[&[TensorName]] = &[
         ),
     ],
 ];
+
+fn tiny() -> Value {
+    let own = json!({
+        "num_experts": 4, "num_experts_per_tok": 3, "moe_intermediate_size": 24,
+        "shared_expert_intermediate_size": 20,
+    });
+    json!([tiny::laid(qwen_next::tiny(), own)])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let parts = qwen_next::Parts::read(settings, true)?;
@@ -43,11 +53,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         experts::set(&experts, &sparse)(index, layer);
     });
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::mixture(tiny::linear_attention(json!({
-        "num_experts": 4,
-        "shared_expert_intermediate_size": 20,
-    })))]
 }

@@ -8,31 +8,14 @@ use super::keys::{in_gguf, key};
 use super::settings::Settings;
 use super::sizes::Sizes;
 use super::transform::Transform;
-use super::{ModelError, biases, rope};
+use super::{ModelError, biases, rope, tensors};
 use crate::blocks::{Attention, DecoderLayer, GatedDelta, GatedMlp, HeadNorm, Mixer};
 
-/// Ends and norms, whose gains lack 1.
-pub(super) const ENDS_AND_NORMS: &[TensorName] = &[
-    TensorName::new("token_embd.weight", "model.embed_tokens.weight"),
-    TensorName::new("output.weight", "lm_head.weight"),
-    plus_one("output_norm.weight", "model.norm.weight"),
-    plus_one(
-        "blk.{}.attn_norm.weight",
-        "model.layers.{}.input_layernorm.weight",
-    ),
-    plus_one(
-        "blk.{}.ffn_norm.weight",
-        "model.layers.{}.post_attention_layernorm.weight",
-    ),
-    plus_one(
-        "blk.{}.attn_q_norm.weight",
-        "model.layers.{}.self_attn.q_norm.weight",
-    ),
-    plus_one(
-        "blk.{}.attn_k_norm.weight",
-        "model.layers.{}.self_attn.k_norm.weight",
-    ),
-];
+/// The norm before the second branch, whose gains lack 1 as those of [`tensors::ENDS_PLUS_ONE`] do.
+pub(super) const NORM: &[TensorName] = &[tensors::plus_one(
+    "blk.{}.ffn_norm.weight",
+    "model.layers.{}.post_attention_layernorm.weight",
+)];
 
 /// Linear attention behind its projections.
 pub(super) const LINEAR_ATTENTION: &[TensorName] = &[
@@ -52,8 +35,16 @@ pub(super) const LINEAR_ATTENTION: &[TensorName] = &[
     ),
 ];
 
-const fn plus_one(gguf: &'static str, huggingface: &'static str) -> TensorName {
-    TensorName::new(gguf, huggingface).with(Transform::PlusOne)
+/// Settings of a small model with linear attention on the first of two layers.
+pub(super) fn tiny() -> Value {
+    json!({
+        "layer_types": ["linear_attention", "full_attention"],
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 12,
+        "linear_conv_kernel_dim": 3,
+    })
 }
 
 /// What the layers are made of.

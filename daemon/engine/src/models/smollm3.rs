@@ -5,6 +5,10 @@ use super::prelude::*;
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("smollm3", "SmolLM3", tensors::LLAMA, declare, tiny);
 
+fn tiny() -> Value {
+    json!([{"num_hidden_layers": 4}])
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let sizes = Sizes::read(settings)?;
     let rotating = sizes.rotating(settings, RopePairing::Halves)?;
@@ -18,8 +22,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         layer.attention.rope.take_if(|_| !rotates[index]);
     });
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({"num_hidden_layers": 4}))]
 }

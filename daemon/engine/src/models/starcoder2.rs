@@ -8,7 +8,8 @@ pub(super) const FAMILY: Family = Family::new("starcoder2", "StarCoder2", TENSOR
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS,
-    tensors::VALUE_OUTPUT,
+    tensors::VALUE,
+    tensors::OUTPUT,
     tensors::QUERY_KEY,
     tensors::NORMS_BEFORE,
     tensors::PRE_NORM_BIASES,
@@ -19,6 +20,10 @@ const TENSORS: &[&[TensorName]] = &[
         TensorName::new("blk.{}.ffn_down.bias", "model.layers.{}.mlp.c_proj.bias"),
     ],
 ];
+
+fn tiny() -> Value {
+    json!([{"rms_norm_eps": null, "norm_epsilon": 1e-5}])
+}
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("tie_word_embeddings", json!(true));
@@ -38,8 +43,4 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     };
     let layers = sizes.layers(&attention, mlp, |_, _| {});
     sizes.decoder(settings, layers)
-}
-
-fn tiny() -> Vec<Value> {
-    vec![tiny::decoder(json!({"rms_norm_eps": null, "norm_epsilon": 1e-5}))]
 }

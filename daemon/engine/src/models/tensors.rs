@@ -41,10 +41,14 @@ pub(super) const NEIGHBOURING_QUERY_KEY: Names = &[
     neighbours("blk.{}.attn_k.bias", "model.layers.{}.self_attn.k_proj.bias"),
 ];
 
-/// Projections of values, and of what attention gives.
-pub(super) const VALUE_OUTPUT: Names = &[
+/// Projection of values.
+pub(super) const VALUE: Names = &[
     TensorName::new("blk.{}.attn_v.weight", "model.layers.{}.self_attn.v_proj.weight"),
     TensorName::new("blk.{}.attn_v.bias", "model.layers.{}.self_attn.v_proj.bias"),
+];
+
+/// Projection of what attention gives.
+pub(super) const OUTPUT: Names = &[
     TensorName::new(
         "blk.{}.attn_output.weight",
         "model.layers.{}.self_attn.o_proj.weight",
@@ -110,8 +114,8 @@ pub(super) const NORMS_BEFORE_OF_FOUR: Names = &[
     ),
 ];
 
-/// The norms of Gemma, whose gains Hugging Face files keep without the 1 that is added; embedding and logits.
-pub(super) const GEMMA_NORMS: Names = &[
+/// Embedding, logits and norms, whose gains Hugging Face files keep without the 1 that is added to them.
+pub(super) const ENDS_PLUS_ONE: Names = &[
     TensorName::new("token_embd.weight", "model.embed_tokens.weight"),
     TensorName::new("output.weight", "lm_head.weight"),
     plus_one("output_norm.weight", "model.norm.weight"),
@@ -119,6 +123,18 @@ pub(super) const GEMMA_NORMS: Names = &[
         "blk.{}.attn_norm.weight",
         "model.layers.{}.input_layernorm.weight",
     ),
+    plus_one(
+        "blk.{}.attn_q_norm.weight",
+        "model.layers.{}.self_attn.q_norm.weight",
+    ),
+    plus_one(
+        "blk.{}.attn_k_norm.weight",
+        "model.layers.{}.self_attn.k_norm.weight",
+    ),
+];
+
+/// The norms of Gemma's branches beyond these.
+pub(super) const GEMMA_NORMS: Names = &[
     plus_one(
         "blk.{}.post_attention_norm.weight",
         "model.layers.{}.post_attention_layernorm.weight",
@@ -130,14 +146,6 @@ pub(super) const GEMMA_NORMS: Names = &[
     plus_one(
         "blk.{}.post_ffw_norm.weight",
         "model.layers.{}.post_feedforward_layernorm.weight",
-    ),
-    plus_one(
-        "blk.{}.attn_q_norm.weight",
-        "model.layers.{}.self_attn.q_norm.weight",
-    ),
-    plus_one(
-        "blk.{}.attn_k_norm.weight",
-        "model.layers.{}.self_attn.k_norm.weight",
     ),
 ];
 
@@ -211,12 +219,12 @@ pub(super) const FUSED_GATED: Names = &[
 ];
 
 /// All of a Llama.
-pub(super) const LLAMA: &[Names] = &[ENDS, NORMS_BEFORE, NEIGHBOURING_QUERY_KEY, VALUE_OUTPUT, GATED];
+pub(super) const LLAMA: &[Names] = &[ENDS, NORMS_BEFORE, NEIGHBOURING_QUERY_KEY, VALUE, OUTPUT, GATED];
 
 /// The same without another order of rows in GGUF.
-pub(super) const QWEN: &[Names] = &[ENDS, NORMS_BEFORE, QUERY_KEY, VALUE_OUTPUT, GATED];
+pub(super) const QWEN: &[Names] = &[ENDS, NORMS_BEFORE, QUERY_KEY, VALUE, OUTPUT, GATED];
 
-const fn plus_one(gguf: &'static str, huggingface: &'static str) -> TensorName {
+pub(super) const fn plus_one(gguf: &'static str, huggingface: &'static str) -> TensorName {
     TensorName::new(gguf, huggingface).with(Transform::PlusOne)
 }
 

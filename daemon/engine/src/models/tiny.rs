@@ -1,10 +1,10 @@
-//! Configurations of models small enough for any test, which families lay their own settings over.
+//! A configuration of models small enough for any test, which families lay their own settings over.
 
 use serde_json::{Map, Value, json};
 
-/// A decoder of two layers with heads of 12, in sizes that are no multiples of 32; `own` over it.
-pub(super) fn decoder(own: Value) -> Value {
-    let base = json!({
+/// Two layers with heads of 12, in sizes that are no multiples of 32. What is null is not there.
+pub(super) fn base() -> Value {
+    json!({
         "vocab_size": 96,
         "hidden_size": 40,
         "intermediate_size": 56,
@@ -16,44 +16,11 @@ pub(super) fn decoder(own: Value) -> Value {
         "rms_norm_eps": 1e-6,
         "rope_theta": 10_000.0,
         "tie_word_embeddings": false,
-    });
-    laid(base, own)
-}
-
-/// A decoder with two of four experts for each token; `own` over it.
-pub(super) fn mixture(own: Value) -> Value {
-    let base = json!({"num_experts_per_tok": 2, "moe_intermediate_size": 24});
-    decoder(laid(base, own))
-}
-
-/// An encoder of two layers; `own` over it.
-pub(super) fn encoder(own: Value) -> Value {
-    let base = json!({
-        "vocab_size": 96,
-        "hidden_size": 48,
-        "intermediate_size": 56,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 256,
-    });
-    laid(base, own)
-}
-
-/// Settings of a decoder with linear attention on its first layer; `own` over them.
-pub(super) fn linear_attention(own: Value) -> Value {
-    let base = json!({
-        "layer_types": ["linear_attention", "full_attention"],
-        "linear_num_key_heads": 2,
-        "linear_num_value_heads": 4,
-        "linear_key_head_dim": 8,
-        "linear_value_head_dim": 12,
-        "linear_conv_kernel_dim": 3,
-    });
-    laid(base, own)
+    })
 }
 
 /// The settings of `base` with those of `own` in their place.
-fn laid(base: Value, own: Value) -> Value {
+pub(super) fn laid(base: Value, own: Value) -> Value {
     let settings = [base, own].into_iter().filter_map(|settings| match settings {
         Value::Object(settings) => Some(settings),
         _ => None,
