@@ -53,6 +53,7 @@ mod tiny;
 mod transform;
 mod weights;
 mod windows;
+mod xlm_roberta;
 
 pub use checkpoint::Checkpoint;
 pub use error::ModelError;
@@ -93,6 +94,7 @@ pub fn families() -> &'static [Family] {
         qwen3_next::FAMILY,
         smollm3::FAMILY,
         starcoder2::FAMILY,
+        xlm_roberta::FAMILY,
     ];
     FAMILIES
 }
