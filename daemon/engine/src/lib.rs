@@ -5,6 +5,7 @@
 
 pub mod blocks;
 mod engine;
+pub mod importance;
 pub mod models;
 pub mod sampling;
 pub mod scheduler;

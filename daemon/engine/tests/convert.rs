@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mains_contract::{BlockFormat, WeightSource};
+use mains_engine::importance::Importance;
 use mains_engine::models::convert::{Conversion, ConvertError, ConvertOptions};
 use mains_engine::models::{Checkpoint, Model, ModelOptions};
 use mains_formats::Gguf;
@@ -30,7 +32,7 @@ fn converted(path: &Path, format: Option<BlockFormat>) -> Gguf {
     let conversion = plan(path, format);
     let mut file = Vec::new();
     let expected = conversion.file_bytes();
-    conversion.write(&mut file).unwrap();
+    conversion.write(&mut file, NonZero::new(3).unwrap()).unwrap();
     assert_eq!(file.len() as u64, expected);
     Gguf::from_bytes(file, Path::new("converted.gguf")).unwrap()
 }
@@ -71,7 +73,9 @@ fn a_folder_and_its_conversion_are_one_model() {
 fn the_embedded_pilot_is_what_the_converter_writes() {
     // Made by this converter from a folder: converting it as it is must change nothing.
     let mut again = Vec::new();
-    plan(&pilot(), None).write(&mut again).unwrap();
+    plan(&pilot(), None)
+        .write(&mut again, NonZero::<usize>::MIN)
+        .unwrap();
     assert!(again == fs::read(pilot()).unwrap());
 }
 
@@ -134,7 +138,7 @@ fn the_name_and_licence_are_as_given() {
     let checkpoint = Arc::new(Checkpoint::open(&folder()).unwrap());
     Conversion::plan(checkpoint, &options)
         .unwrap()
-        .write(&mut file)
+        .write(&mut file, NonZero::<usize>::MIN)
         .unwrap();
     let gguf = Gguf::from_bytes(file, Path::new("converted.gguf")).unwrap();
     let keys: Vec<_> = gguf
@@ -196,4 +200,53 @@ fn a_tokenizer_that_gguf_can_not_name_is_refused() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn matrices_get_their_own_formats_and_importance_on_any_number_of_threads() {
+    let checkpoint = Arc::new(Checkpoint::open(&pilot()).unwrap());
+    let (query, down) = ("blk.0.attn_q.weight", "blk.1.ffn_down.weight");
+    let importance = |columns: Vec<f32>| Importance::new([(query.to_owned(), columns)].into());
+    let converted = |importance: Importance, threads| {
+        let options = ConvertOptions {
+            format: Some(BlockFormat::Q4_K),
+            formats: [(down.to_owned(), BlockFormat::Q6_K)].into(),
+            importance,
+            ..ConvertOptions::default()
+        };
+        let mut file = Vec::new();
+        let conversion = Conversion::plan(Arc::clone(&checkpoint), &options).unwrap();
+        conversion
+            .write(&mut file, NonZero::new(threads).unwrap())
+            .map(|()| file)
+    };
+    let ramp: Vec<f32> = (1..=256_u16).map(f32::from).collect();
+    let one = converted(importance(ramp.clone()), 1).unwrap();
+    assert!(converted(importance(ramp), 5).unwrap() == one);
+    let plain = Gguf::from_bytes(
+        converted(Importance::default(), 2).unwrap(),
+        Path::new("plain.gguf"),
+    )
+    .unwrap();
+    let gguf = Gguf::from_bytes(one, Path::new("weighted.gguf")).unwrap();
+    assert_eq!(gguf.find(down).unwrap().format, BlockFormat::Q6_K);
+    assert_eq!(gguf.find(query).unwrap().format, BlockFormat::Q4_K);
+    assert!(gguf.find(query).unwrap().bytes != plain.find(query).unwrap().bytes);
+    assert!(gguf.find(down).unwrap().bytes == plain.find(down).unwrap().bytes);
+    let error = converted(importance(vec![1.0; 255]), 2).unwrap_err().to_string();
+    assert!(
+        error.contains("the importance of blk.0.attn_q.weight has 255 values"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_format_for_a_tensor_that_is_not_there_is_refused() {
+    let checkpoint = Arc::new(Checkpoint::open(&pilot()).unwrap());
+    let options = ConvertOptions {
+        formats: [("blk.77.attn_q.weight".to_owned(), BlockFormat::Q4_K)].into(),
+        ..ConvertOptions::default()
+    };
+    let error = Conversion::plan(checkpoint, &options).unwrap_err().to_string();
+    assert!(error.contains("blk.77.attn_q.weight"), "{error}");
 }

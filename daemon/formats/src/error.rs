@@ -136,7 +136,8 @@ impl Reason {
         }
     }
 
-    pub(crate) fn tensor(name: &str, reason: impl Into<String>) -> Self {
+    /// What is wrong with the tensor called `name`.
+    pub fn tensor(name: &str, reason: impl Into<String>) -> Self {
         Self::Tensor {
             name: name.to_owned(),
             reason: reason.into(),

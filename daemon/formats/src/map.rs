@@ -6,9 +6,12 @@ use std::io;
 use std::ops::Deref;
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
 use crate::{FormatError, Reason};
+
+/// Bytes: a multiple of every page size in use (4, 16 and 64 KiB).
+const LARGEST_PAGE: usize = 65_536;
 
 /// Bytes that can be read at any offset.
 #[derive(Debug)]
@@ -37,6 +40,29 @@ impl Bytes {
     pub(crate) fn open(path: &Path) -> Result<Self, FormatError> {
         let file = File::open(path).map_err(|error| Reason::from(error).at(path))?;
         Self::map(&file, path)
+    }
+
+    /// Lets the system take back the pages of `part` of a mapped file; they are read again when they are next used. Nothing
+    /// happens when `part` is not of these bytes or they are not mapped.
+    pub(crate) fn release(&self, part: &[u8]) {
+        let Self::Mapped(map) = self else { return };
+        let Some(offset) = part.as_ptr().addr().checked_sub(map.as_ptr().addr()) else {
+            return;
+        };
+        if offset.saturating_add(part.len()) > map.len() {
+            return;
+        }
+        // Whole pages inside the part: what shares its first and last page may be in use.
+        let start = offset.next_multiple_of(LARGEST_PAGE);
+        let end = (offset + part.len()) / LARGEST_PAGE * LARGEST_PAGE;
+        if start < end {
+            // SAFETY: the map is read-only, so no page has anything that the file has not: dropping one only makes the system
+            // read it again, and slices of it stay valid with the same bytes.
+            let advised =
+                unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
+            // Advice that is refused costs memory, nothing else.
+            drop(advised);
+        }
     }
 }
 

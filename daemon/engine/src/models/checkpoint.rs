@@ -128,6 +128,14 @@ impl Checkpoint {
         })
     }
 
+    /// Gives the memory of bytes of a mapped tensor back to the system until they are next read.
+    pub(super) fn release(&self, bytes: &[u8]) {
+        match self {
+            Self::Gguf(gguf) => gguf.release(bytes),
+            Self::HuggingFace(folder) => folder.release(bytes),
+        }
+    }
+
     /// Rows of each of the matrices that the tensor called `name` is a stack of.
     pub(super) fn matrix_rows(&self, name: &str) -> Result<usize, ModelError> {
         let tensor = match self {

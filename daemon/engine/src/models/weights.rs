@@ -151,6 +151,11 @@ impl Weights {
         )))
     }
 
+    /// Gives the memory of mapped bytes back to the system until they are next read.
+    pub(super) fn release(&self, bytes: &[u8]) {
+        self.checkpoint.release(bytes);
+    }
+
     /// The graph's tensor before a cast.
     fn graph_bytes(&self, name: &str, entry: &Entry) -> Result<Cow<'_, [u8]>, DriverError> {
         let is_gguf = self.checkpoint.is_gguf();

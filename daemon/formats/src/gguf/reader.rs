@@ -101,6 +101,11 @@ impl Gguf {
             .ok_or_else(|| Reason::tensor(name, "is missing").at(&self.path))
     }
 
+    /// Gives the memory of a tensor's bytes, or of a part of them, back to the system until they are next read.
+    pub fn release(&self, bytes: &[u8]) {
+        self.bytes.release(bytes);
+    }
+
     fn view<'a>(&'a self, record: &'a Record) -> Tensor<'a> {
         Tensor {
             name: &record.name,

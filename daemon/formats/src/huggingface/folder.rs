@@ -95,6 +95,11 @@ impl HuggingFace {
         &self.folder
     }
 
+    /// Gives the memory of a tensor's bytes, or of a part of them, back to the system until they are next read.
+    pub fn release(&self, bytes: &[u8]) {
+        self.shards.iter().for_each(|shard| shard.release(bytes));
+    }
+
     /// Bytes of the safetensors files.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {

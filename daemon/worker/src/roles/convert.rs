@@ -1,13 +1,16 @@
 //! `mains-worker convert`: a model's files as one GGUF file.
 
 use std::io::{self, BufWriter, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use mains_contract::{BlockFormat, Bytes};
+use mains_engine::importance::Importance;
 use mains_engine::models::Checkpoint;
 use mains_engine::models::convert::{Conversion, ConvertOptions};
+use mains_formats::Gguf;
 use tempfile::NamedTempFile;
 
 /// Bytes that are gathered before they are written.
@@ -32,6 +35,15 @@ pub(crate) struct Arguments {
     /// The format of matrices, such as BF16, Q8_0 or Q4_K. As they are stored when left out.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<BlockFormat>,
+    /// Another format for one matrix, by its GGUF name; may be given again and again.
+    #[arg(long, value_name = "TENSOR=FORMAT", value_parser = parse_tensor)]
+    tensor: Vec<(String, BlockFormat)>,
+    /// What errors in the columns of matrices cost: a GGUF file as llama.cpp's `imatrix` and `mains-worker importance` write it.
+    #[arg(long, value_name = "FILE")]
+    importance: Option<PathBuf>,
+    /// Threads that quantize; as many as there are processors when left out.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
     /// The model's name in the file (`general.name`); the folder's name when left out.
     #[arg(long)]
     name: Option<String>,
@@ -51,6 +63,8 @@ pub(crate) fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<
     let checkpoint = Arc::new(Checkpoint::open(&arguments.from)?);
     let options = ConvertOptions {
         format: arguments.format,
+        formats: arguments.tensor.into_iter().collect(),
+        importance: importance(arguments.importance.as_deref())?,
         name: arguments.name,
         license: arguments.license,
         description: arguments.description,
@@ -61,13 +75,30 @@ pub(crate) fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<
         writeln!(out, "note: {note}")?;
     }
     let bytes = Bytes(conversion.file_bytes());
+    let threads = match arguments.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?,
+    };
     write_new(&arguments.to, |file| {
         conversion
-            .write(BufWriter::with_capacity(BUFFER_BYTES, file))
+            .write(BufWriter::with_capacity(BUFFER_BYTES, file), threads)
             .map_err(anyhow::Error::from)
     })?;
     writeln!(out, "{}: {bytes}", arguments.to.display())?;
     Ok(())
+}
+
+/// Reads an importance file; without one all columns count the same.
+pub(crate) fn importance(path: Option<&Path>) -> anyhow::Result<Importance> {
+    let Some(path) = path else {
+        return Ok(Importance::default());
+    };
+    Importance::from_gguf(&Gguf::open(path)?).with_context(|| path.display().to_string())
+}
+
+fn parse_tensor(text: &str) -> Result<(String, BlockFormat), String> {
+    let (name, format) = text.split_once('=').ok_or("not TENSOR=FORMAT")?;
+    Ok((name.to_owned(), parse_format(format)?))
 }
 
 /// Writes a file under a temporary name, syncs it and links it: it is there whole or not at all.

@@ -23,6 +23,24 @@ pub enum ConvertError {
     /// A tensor's numbers can not be made.
     #[error(transparent)]
     Weight(DriverError),
+    /// A format for a tensor that the model does not have.
+    #[error("a format is given for {name}, but the model has no such tensor")]
+    NoSuchTensor {
+        /// The name given.
+        name: String,
+    },
+    /// An importance for a matrix of another shape.
+    #[error(
+        "the importance of {name} has {found} values, its rows have {columns} numbers; measure it with this model"
+    )]
+    Importance {
+        /// The tensor's name in GGUF.
+        name: String,
+        /// Values given.
+        found: usize,
+        /// Numbers in a row.
+        columns: usize,
+    },
     /// A number does not fit the format.
     #[error("tensor {name}, row {row}: {source}")]
     Tensor {

@@ -5,11 +5,14 @@
 
 mod error;
 mod general;
+mod pieces;
 mod post_processor;
 mod tensors;
 mod tokenizer;
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use mains_blocks::BlockFormat;
@@ -17,14 +20,19 @@ use mains_formats::{GgufWriter, Value};
 
 pub use error::ConvertError;
 
+use crate::importance::Importance;
 use crate::models::{Checkpoint, Model, ModelOptions, Weights};
 use tensors::Planned;
 
 /// What the new file should be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConvertOptions {
     /// The format of matrices; none keeps each as it is. Vectors are F32 in every file that is made of a folder.
     pub format: Option<BlockFormat>,
+    /// The formats of these matrices, by their GGUF names, whatever the others'.
+    pub formats: BTreeMap<String, BlockFormat>,
+    /// What errors in the columns of matrices cost; those that it does not name are quantized without.
+    pub importance: Importance,
     /// `general.name`; a GGUF file keeps its own when none is given.
     pub name: Option<String>,
     /// `general.license`, an SPDX expression such as `Apache-2.0`.
@@ -39,6 +47,7 @@ pub struct Conversion {
     weights: Weights,
     writer: GgufWriter,
     tensors: Vec<Planned>,
+    importance: Importance,
     notes: Vec<String>,
 }
 
@@ -50,7 +59,7 @@ impl Conversion {
     pub fn plan(checkpoint: Arc<Checkpoint>, options: &ConvertOptions) -> Result<Self, ConvertError> {
         let model = Model::from_checkpoint(Arc::clone(&checkpoint), &ModelOptions::default())?;
         let mut notes = Vec::new();
-        let tensors = tensors::plan(&checkpoint, &model, options.format, &mut notes);
+        let tensors = tensors::plan(&checkpoint, &model, options, &mut notes)?;
         let mut metadata = match &*checkpoint {
             Checkpoint::Gguf(gguf) => general::kept(gguf),
             Checkpoint::HuggingFace(folder) => {
@@ -75,6 +84,7 @@ impl Conversion {
             weights: model.weights,
             writer,
             tensors,
+            importance: options.importance.clone(),
             notes,
         })
     }
@@ -91,16 +101,17 @@ impl Conversion {
         self.writer.file_bytes()
     }
 
-    /// Writes the file. Memory stays bounded: tensors pass in pieces of rows.
+    /// Writes the file with `threads` that quantize. Memory stays bounded, whatever the model's size: tensors pass in
+    /// pieces of rows, and what was read of mapped files is given back.
     ///
     /// # Errors
     /// [`ConvertError`] when `out` fails or a number does not fit its format.
-    pub fn write(self, out: impl Write) -> Result<(), ConvertError> {
+    pub fn write(self, out: impl Write, threads: NonZero<usize>) -> Result<(), ConvertError> {
         let mut tensors = self.tensors.iter();
         self.writer.write(out, |spec, out| {
             let planned = tensors.next().expect("the writer was made of these tensors");
             debug_assert_eq!(planned.spec.name, spec.name, "the writer keeps their order");
-            tensors::write(&self.weights, planned, out)
+            pieces::write(&self.weights, planned, &self.importance, threads, out)
         })
     }
 }

@@ -1,37 +1,42 @@
 //! Tensors: which format each gets, and their numbers in it.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::Write;
 
-use mains_blocks::{BlockFormat, dequantize, quantize};
+use mains_blocks::BlockFormat;
 use mains_formats::{Tensor, TensorSpec};
 
-use super::ConvertError;
+use super::{ConvertError, ConvertOptions};
 use crate::models::checkpoint::ALL_ROPE_FACTORS;
 use crate::models::family::Part;
-use crate::models::{Checkpoint, Model, Weights};
-
-/// Numbers that are converted at once: enough to make calls cheap, and 4 MiB of float32.
-const CHUNK_NUMBERS: usize = 1 << 20;
+use crate::models::{Checkpoint, Model};
 
 /// A tensor of the new file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planned {
     /// Columns, and the format before.
-    shape: (usize, BlockFormat),
+    pub(super) shape: (usize, BlockFormat),
     /// Numbers that are no weight of the model.
-    numbers: Option<Vec<f32>>,
+    pub(super) numbers: Option<Vec<f32>>,
     pub(super) spec: TensorSpec,
 }
 
 /// Every tensor that the model uses, in the order of its files; experts are one tensor.
+///
+/// # Errors
+/// [`ConvertError::NoSuchTensor`] when the options name one that is not there.
 pub(super) fn plan(
     checkpoint: &Checkpoint,
     model: &Model,
-    wanted: Option<BlockFormat>,
+    options: &ConvertOptions,
     notes: &mut Vec<String>,
-) -> Vec<Planned> {
+) -> Result<Vec<Planned>, ConvertError> {
+    if let Some(name) = options
+        .formats
+        .keys()
+        .find(|name| model.weights.facts(name).is_none())
+    {
+        return Err(ConvertError::NoSuchTensor { name: name.clone() });
+    }
     let mut planned: Vec<Planned> = model
         .rope_factors
         .iter()
@@ -50,11 +55,12 @@ pub(super) fn plan(
         }
         for part in parts.into_iter().filter(is_used) {
             if part.expert.is_none() || experts.insert(part.gguf.clone()) {
+                let wanted = options.formats.get(&part.gguf).copied().or(options.format);
                 planned.push(plan_part(model, &tensor, part, (from_folder, wanted), notes));
             }
         }
     }
-    planned
+    Ok(planned)
 }
 
 /// A tensor of the new file that is made of `tensor`, with the others of its experts if it has one.
@@ -131,42 +137,6 @@ fn format(from_folder: bool, tensor: &Tensor<'_>, wanted: Option<BlockFormat>) -
 
 pub(super) fn is_matrix(tensor: &Tensor<'_>) -> bool {
     tensor.dims.len() > 1
-}
-
-/// Writes a tensor's numbers in its new format.
-pub(super) fn write(weights: &Weights, planned: &Planned, out: &mut dyn Write) -> Result<(), ConvertError> {
-    let name = &planned.spec.name;
-    let stored = match &planned.numbers {
-        Some(numbers) => Cow::Owned(numbers.iter().flat_map(|number| number.to_le_bytes()).collect()),
-        None => weights.exported(name).map_err(ConvertError::Weight)?,
-    };
-    let (cols, from) = planned.shape;
-    let to = planned.spec.format;
-    if from == to {
-        return Ok(out.write_all(&stored)?);
-    }
-    let whole = "rows were checked against both formats when they were planned";
-    let (from_row, to_row) = (
-        from.row_bytes(cols).expect(whole),
-        to.row_bytes(cols).expect(whole),
-    );
-    let rows = (CHUNK_NUMBERS / cols).max(1);
-    let mut numbers = vec![0.0; rows * cols];
-    let mut bytes = vec![0; rows * to_row];
-    for (index, chunk) in stored.chunks(rows * from_row).enumerate() {
-        let rows_here = chunk.len() / from_row;
-        let numbers = &mut numbers[..rows_here * cols];
-        let bytes = &mut bytes[..rows_here * to_row];
-        dequantize(from, chunk, numbers)
-            .and_then(|()| quantize(to, numbers, bytes))
-            .map_err(|source| ConvertError::Tensor {
-                name: name.clone(),
-                row: index * rows,
-                source,
-            })?;
-        out.write_all(bytes)?;
-    }
-    Ok(())
 }
 
 fn stored_tensors(checkpoint: &Checkpoint) -> Vec<Tensor<'_>> {
