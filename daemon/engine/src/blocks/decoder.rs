@@ -2,7 +2,7 @@
 
 use mains_contract::{BlockFormat, Graph, GraphBuilder, GraphError, Op, OutputName, StateId, ValueId};
 
-use super::{Attention, Mixer, Mlp, Norm, PerLayerInput};
+use super::{Attention, Experts, Mixer, Mlp, Norm, NormKind, PerLayerInput};
 
 /// What a family declares. Everything that a graph needs follows from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,8 @@ pub struct DecoderLayer {
     pub instead: Option<Mixer>,
     /// The second branch.
     pub mlp: Mlp,
+    /// Experts beside the second branch, which take the stream behind norms of their own.
+    pub beside: Option<Experts>,
 }
 
 /// Names of the norms around the branches; none where there is no norm.
@@ -174,8 +176,33 @@ impl Decoder {
         } else {
             norm(graph, order.before_mlp, stream)?
         };
-        let branch = layer.mlp.push(graph, &name, self.width, entering)?;
+        let mut branch = layer.mlp.push(graph, &name, self.width, entering)?;
+        if let Some(experts) = &layer.beside {
+            branch = norm(graph, Some("post_ffw_norm_1"), branch)?;
+            let routed = self.push_router_input(graph, &name, stream)?;
+            let input = norm(graph, Some("pre_ffw_norm_2"), stream)?;
+            let other = experts.push_routed(graph, &name, self.width, [routed, input])?;
+            let other = norm(graph, Some("post_ffw_norm_2"), other)?;
+            branch = graph.push(Op::Add, &[branch, other])?;
+        }
         join(graph, order.after_mlp, [stream, branch])
+    }
+
+    /// What the router of experts beside the second branch sees of the stream.
+    fn push_router_input(
+        &self,
+        graph: &mut GraphBuilder,
+        layer: &str,
+        stream: ValueId,
+    ) -> Result<ValueId, GraphError> {
+        let norm = Norm {
+            kind: NormKind::RmsWithoutGain,
+            ..self.norm
+        };
+        let normed = norm.push(graph, layer, self.width, stream)?;
+        let weight = graph.weight(&format!("{layer}.ffn_gate_inp.scale"), 1, self.width)?;
+        let scaled = graph.push(Op::MultiplyWeight { weight }, &[normed])?;
+        push_scale(graph, Attention::usual_scale(self.width), scaled)
     }
 }
 

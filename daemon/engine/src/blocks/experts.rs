@@ -28,6 +28,10 @@ pub struct Experts {
     pub choice_bias: bool,
     /// Whether router and projections have biases.
     pub biases: bool,
+    /// Whether a learned number an expert multiplies its weight, last of all.
+    pub scaled: bool,
+    /// Whether each expert's gate and up, in that order, are one matrix called `ffn_gate_up_exps`.
+    pub fused: bool,
     /// The expert that every token uses.
     pub shared: Option<SharedExpert>,
 }
@@ -56,6 +60,8 @@ impl Experts {
             groups: None,
             choice_bias: false,
             biases: false,
+            scaled: false,
+            fused: false,
             shared: None,
         }
     }
@@ -68,9 +74,19 @@ impl Experts {
         model_width: usize,
         input: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let route = self.push_route(graph, layer, model_width, input)?;
-        let gate = self.push_expert(graph, layer, "gate", [self.width, model_width], [input, route])?;
-        let up = self.push_expert(graph, layer, "up", [self.width, model_width], [input, route])?;
+        self.push_routed(graph, layer, model_width, [input, input])
+    }
+
+    /// The same where the router sees another input than the experts.
+    pub(super) fn push_routed(
+        &self,
+        graph: &mut GraphBuilder,
+        layer: &str,
+        model_width: usize,
+        [routed, input]: [ValueId; 2],
+    ) -> Result<ValueId, GraphError> {
+        let route = self.push_route(graph, layer, model_width, routed)?;
+        let [gate, up] = self.push_gate_up(graph, layer, model_width, [input, route])?;
         let gated = Op::Gated {
             activation: self.activation,
         };
@@ -82,6 +98,27 @@ impl Experts {
         };
         let shared = self.push_shared(graph, layer, model_width, *shared, input)?;
         graph.push(Op::Add, &[sum, shared])
+    }
+
+    fn push_gate_up(
+        &self,
+        graph: &mut GraphBuilder,
+        layer: &str,
+        model_width: usize,
+        inputs: [ValueId; 2],
+    ) -> Result<[ValueId; 2], GraphError> {
+        let mut expert =
+            |name: &str, outputs: usize| self.push_expert(graph, layer, name, [outputs, model_width], inputs);
+        if !self.fused {
+            return Ok([expert("gate", self.width)?, expert("up", self.width)?]);
+        }
+        let both = expert("gate_up", 2 * self.width)?;
+        let part = |index: usize| Op::Slice {
+            group: 2 * self.width,
+            start: index * self.width,
+            width: self.width,
+        };
+        Ok([graph.push(part(0), &[both])?, graph.push(part(1), &[both])?])
     }
 
     fn push_route(
@@ -116,7 +153,13 @@ impl Experts {
                 1,
                 self.experts,
             )?,
-            expert_scale: None,
+            expert_scale: vector(
+                graph,
+                self.scaled,
+                &format!("{layer}.ffn_down_exps.scale"),
+                1,
+                self.experts,
+            )?,
         };
         graph.push(route, &[logits])
     }

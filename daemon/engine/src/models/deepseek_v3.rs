@@ -86,6 +86,9 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("n_group", json!(8));
+    settings.suppose("topk_group", json!(4));
+    settings.suppose("routed_scaling_factor", json!(2.5));
     settings.suppose("first_k_dense_replace", json!(3));
     settings.expect("scoring_func", &json!("sigmoid"))?;
     settings.expect("topk_method", &json!("noaux_tc"))?;

@@ -10,6 +10,9 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("head_dim", json!(128));
+    settings.suppose("rope_theta", json!(500_000.0));
+    settings.suppose("tie_word_embeddings", json!(true));
     let sizes = Sizes::read(settings)?;
     let biases = settings.has_part("use_bias", false, "blk.{}.attn_q.bias")?;
     let attention = Attention {

@@ -20,6 +20,7 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("sliding_window", json!(4096));
     let sizes = Sizes::read(settings)?;
     let attention = Attention {
         head_norm: Some(HeadNorm::of_heads(sizes.norm)),

@@ -22,6 +22,16 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    // Published files of models that see leave these out.
+    for (name, value) in [
+        ("num_attention_heads", json!(8)),
+        ("num_key_value_heads", json!(4)),
+        ("vocab_size", json!(262_208)),
+        ("max_position_embeddings", json!(131_072)),
+        ("rms_norm_eps", json!(1e-6)),
+    ] {
+        settings.suppose(name, value);
+    }
     gemma::suppose(settings);
     let sizes = Sizes::read(settings)?;
     let attention = Attention {

@@ -5,7 +5,7 @@ use super::prelude::*;
 /// The declaration.
 pub(super) const FAMILY: Family = Family::new("gemma4_text", "Gemma 4", TENSORS, declare, tiny)
     .in_gguf("gemma4")
-    // Sizes of experts, without effect while there are none, which is required below.
+    // Sizes of experts, read where there are any.
     .ignoring(&["moe_intermediate_size", "num_experts", "top_k_experts"]);
 
 const TENSORS: &[&[TensorName]] = &[
@@ -43,6 +43,29 @@ const TENSORS: &[&[TensorName]] = &[
             "model.layers.{}.post_per_layer_input_norm.weight",
         ),
         TensorName::new("blk.{}.layer_output_scale.weight", "model.layers.{}.layer_scalar"),
+        TensorName::new("blk.{}.ffn_gate_inp.weight", "model.layers.{}.router.proj.weight"),
+        TensorName::new("blk.{}.ffn_gate_inp.scale", "model.layers.{}.router.scale"),
+        TensorName::new(
+            "blk.{}.ffn_gate_up_exps.weight",
+            "model.layers.{}.experts.gate_up_proj",
+        ),
+        TensorName::new("blk.{}.ffn_down_exps.weight", "model.layers.{}.experts.down_proj"),
+        TensorName::new(
+            "blk.{}.ffn_down_exps.scale",
+            "model.layers.{}.router.per_expert_scale",
+        ),
+        TensorName::new(
+            "blk.{}.post_ffw_norm_1.weight",
+            "model.layers.{}.post_feedforward_layernorm_1.weight",
+        ),
+        TensorName::new(
+            "blk.{}.pre_ffw_norm_2.weight",
+            "model.layers.{}.pre_feedforward_layernorm_2.weight",
+        ),
+        TensorName::new(
+            "blk.{}.post_ffw_norm_2.weight",
+            "model.layers.{}.post_feedforward_layernorm_2.weight",
+        ),
     ],
 ];
 
@@ -50,13 +73,16 @@ fn tiny() -> Value {
     json!([{
         "sliding_window": 8, "sliding_window_pattern": 2, "num_hidden_layers": 4, "num_kv_shared_layers": 2,
         "global_head_dim": 16, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 96,
+    }, {
+        "sliding_window": 8, "sliding_window_pattern": 2, "hidden_size_per_layer_input": 0, "global_head_dim": 16,
+        "attention_k_eq_v": true, "num_global_key_value_heads": 1, "enable_moe_block": true, "num_experts": 4,
+        "top_k_experts": 2, "moe_intermediate_size": 24,
     }])
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.refuse_gguf("gemma4")?;
     gemma::suppose(settings);
-    settings.refuse_flag("enable_moe_block")?;
     // Pictures alone see ahead.
     if settings.take("use_bidirectional_attention") == Some(json!("all")) {
         return Err(ModelError::setting(
@@ -91,7 +117,9 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     let first_shared = sizes.layers - shared;
     let doubled = settings.flag("use_double_wide_mlp", false)?;
     let mlp = gemma::mlp(settings, &sizes)?;
+    let experts = experts_beside(settings, mlp.activation)?;
     let mut layers = sizes.layers(&attention, mlp, |index, layer| {
+        layer.beside.clone_from(&experts);
         let slides = windows[index].is_some();
         let attention = &mut layer.attention;
         attention.window = windows[index];
@@ -118,6 +146,22 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         per_layer: per_layer_input(settings, mlp.activation, sizes.norm)?,
         layer_scale: true,
         ..decoder
+    }))
+}
+
+/// Experts beside the dense part of each layer, where the settings switch them on.
+fn experts_beside(settings: &mut Settings, activation: Activation) -> Result<Option<Experts>, ModelError> {
+    if !settings.flag("enable_moe_block", false)? {
+        return Ok(None);
+    }
+    let count = settings.integer(keys::EXPERTS)?;
+    let used = settings.integer(key("expert_used_count", "top_k_experts"))?;
+    let width = settings.integer(keys::EXPERT_WIDTH)?;
+    Ok(Some(Experts {
+        activation,
+        scaled: true,
+        fused: true,
+        ..Experts::by_softmax(count, used, width)
     }))
 }
 

@@ -54,6 +54,7 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("rope_theta", json!(150_000.0));
     settings.suppose("head_dim", json!(64));
     settings.suppose("sliding_window", json!(128));
     // The published models are so, and files do not always say.

@@ -13,6 +13,7 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("sliding_window", json!(4096));
     let sizes = Sizes::read(settings)?;
     let attention = Attention {
         window: windows::of_all_layers(settings)?,

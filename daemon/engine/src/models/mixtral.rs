@@ -38,6 +38,7 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("rope_theta", json!(1e6));
     let sizes = Sizes::read(settings)?;
     let used = settings.integer(keys::EXPERTS_USED)?;
     let experts = Experts {

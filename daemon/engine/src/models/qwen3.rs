@@ -11,6 +11,7 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("head_dim", json!(128));
     let sizes = Sizes::read(settings)?;
     let windows = windows::of_late_layers(settings, sizes.layers)?;
     let rotating = sizes.rotating(settings, RopePairing::Halves)?;

@@ -38,6 +38,7 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("norm_topk_prob", json!(true));
     let parts = qwen_next::Parts::read(settings, true)?;
     let sizes = parts.sizes;
     let experts = Experts {

@@ -94,6 +94,7 @@ impl Sizes {
             attention: attention.clone(),
             instead: None,
             mlp: mlp.into(),
+            beside: None,
         };
         let mut layers = vec![layer; self.layers];
         for (index, layer) in layers.iter_mut().enumerate() {

@@ -3,13 +3,17 @@
 use super::prelude::*;
 
 /// The declaration.
-pub(super) const FAMILY: Family = Family::new("smollm3", "SmolLM3", tensors::LLAMA, declare, tiny);
+pub(super) const FAMILY: Family = Family::new("smollm3", "SmolLM3", tensors::LLAMA, declare, tiny)
+    // Of Qwen3's windows; here the layers that do not rotate have them.
+    .ignoring(&["max_window_layers"]);
 
 fn tiny() -> Value {
     json!([{"num_hidden_layers": 4}])
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
+    settings.suppose("rope_theta", json!(2e6));
+    settings.suppose("tie_word_embeddings", json!(true));
     let sizes = Sizes::read(settings)?;
     let rotating = sizes.rotating(settings, RopePairing::Halves)?;
     let attention = biases::of_attention(settings, rotating)?;

@@ -85,6 +85,8 @@ pub(super) fn parameters(
             values.entry(name).or_insert(value);
         }
     }
+    // What `transformers` takes where a file says nothing and a family no other.
+    values.entry("rope_theta").or_insert(json!(10_000.0));
     let original = "original_max_position_embeddings";
     if let Some(value) = settings.take(original).filter(|value| !value.is_null()) {
         values.insert(original.to_owned(), value);
@@ -102,6 +104,12 @@ impl Parameters {
 
     pub(super) fn discard(&mut self, name: &str) {
         self.values.remove(name);
+    }
+
+    pub(super) fn discard_zero(&mut self, name: &str) {
+        if self.values.get(name).and_then(Value::as_f64) == Some(0.0) {
+            self.discard(name);
+        }
     }
 
     pub(super) fn set(&mut self, name: &str, value: Value) {

@@ -41,6 +41,10 @@ pub(super) fn scale(
             0.1 * by * factor.ln() + 1.0
         }
     };
+    // 0 is as good as none.
+    for name in ["mscale", "mscale_all_dim"] {
+        parameters.discard_zero(name);
+    }
     let each = [parameters.number("mscale")?, parameters.number("mscale_all_dim")?];
     let scale = match (parameters.number("attention_factor")?, each) {
         (Some(scale), _) => scale,
