@@ -1,4 +1,5 @@
 """Makers' libraries through the real daemon: right values, and a broken one costs its own source alone."""
+import os
 import pathlib
 import subprocess
 import time
@@ -95,10 +96,11 @@ def test_libraries_that_abort_cost_their_sources_alone(asked):
     assert daemon.process.poll() is None
 
 
-def test_libraries_that_hang_cost_their_time_limit_once(asked):
+def test_libraries_that_hang_cost_their_time_limit_once(own_daemon, stubs):
+    daemon = own_daemon(environment=environment(stubs, STUB_FAIL=f"*:{LOOP}"))
     began = time.monotonic()
-    devices, daemon = asked(STUB_FAIL=f"*:{LOOP}")
-    assert time.monotonic() - began < 7
+    devices = daemon.http().get("/v1/devices?refresh=true").json()
+    assert time.monotonic() - began < 6
     for source in SOURCES:
         assert any(error.startswith("pending: no answer within 5 s") for error in problems(devices, source)), devices["problems"]
     assert of(devices, "cpu")
@@ -136,3 +138,103 @@ def test_error_codes_are_told(asked):
     devices, _ = asked(STUB_FAIL="*:424242")
     for source in SOURCES:
         assert any("424242" in error for error in problems(devices, source)), (source, devices["problems"])
+
+
+def children(pid):
+    """Processes that `pid` started, with their command lines."""
+    found = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text()
+            if f"\nPPid:\t{pid}\n" in status and "\nState:\tZ" not in status:
+                found[int(folder.name)] = (folder / "cmdline").read_text().split("\0")
+        except OSError:
+            pass  # It ended while we looked.
+    return found
+
+
+def holds(pid):
+    """Descriptors and KiB of memory of its own that a process holds."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    anonymous = next(line for line in status.splitlines() if line.startswith("RssAnon:"))
+    return len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())), int(anonymous.split()[1])
+
+
+def test_probes_leave_nothing_behind(asked):
+    """MAINS_PROBES=1000 is what SPECIFICATION.md states; fewer show a leak of descriptors as well."""
+    rounds = int(os.environ.get("MAINS_PROBES", "30"))
+    _, daemon = asked()
+    http = daemon.http()
+    ask = lambda: http.get("/v1/devices?refresh=true").raise_for_status()
+    for _ in range(10):
+        ask()
+    until("short-lived workers are gone", lambda: len(children(daemon.process.pid)) <= len(SOURCES) + 2)
+    before = {pid: holds(pid) for pid in [daemon.process.pid, *children(daemon.process.pid)]}
+    for _ in range(rounds):
+        ask()
+    until("short-lived workers are gone", lambda: set(children(daemon.process.pid)) <= set(before))
+    for pid, (files, memory) in before.items():
+        now_files, now_memory = holds(pid)
+        assert now_files <= files, (pid, files, now_files)
+        # A reading of the ring is some 200 bytes a device; a leak of 1 KiB a probe would be more than this in a thousand.
+        assert now_memory - memory < 1024, (pid, memory, now_memory)
+
+
+def test_all_libraries_answer_in_time(asked):
+    _, daemon = asked()
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        daemon.http().get("/v1/devices?refresh=true").raise_for_status()
+        times.append(time.monotonic() - began)
+    assert min(times) < 1.5, times
+
+
+def test_a_card_that_fails_is_told_in_history_and_metrics(own_daemon, stubs):
+    makers = [maker for maker in MAKERS if maker[1] == "nvml"]
+    config = "[devices]\nwatch_every = \"1s\"\n"
+    daemon = own_daemon(config=config, environment=environment(stubs, makers, STUB_XID="0:79"))
+
+    def failed():
+        devices = daemon.http().get("/v1/devices?history=5").json()["devices"]
+        card = next(device for device in devices if device.get("name") == "Card 0")
+        return card if card["health"]["state"] == "failed" and len(card.get("history", [])) >= 2 else None
+
+    card = until("the card's error is its state", failed)
+    assert any(reason.startswith("Xid 79: it fell off the bus") for reason in card["health"]["reasons"]), card["health"]
+    assert card["history"][-1]["temperature_c"] == 45 and card["history"][-1]["power_w"] == 101.5
+    text = daemon.http().get("/metrics").text
+    assert f'mains_device_health{{device="{card["id"]}",state="failed"}} 1' in text
+    assert f'mains_device_temperature_celsius{{device="{card["id"]}"}} 45' in text
+    cpu = next(device for device in daemon.json("devices")["devices"] if device["id"] == "cpu")
+    assert 0 <= cpu["utilization"] <= 1
+
+
+def test_a_watcher_that_dies_costs_its_source_and_comes_back(own_daemon, stubs):
+    makers = [maker for maker in MAKERS if maker[1] in ("nvml", "mtml")]
+    daemon = own_daemon(config="[devices]\nwatch_every = \"1s\"\n", environment=environment(stubs, makers))
+    stub = str(stubs / "nvml.so")
+
+    def watcher():
+        maps = {pid: pathlib.Path(f"/proc/{pid}/maps").read_text() for pid in children(daemon.process.pid)}
+        return next((pid for pid, text in maps.items() if stub in text), None)
+
+    first = until("a process watches", watcher)
+    os.kill(first, 9)
+    second = until("another one watches", lambda: watcher() if watcher() not in (None, first) else None)
+    assert second != first
+    devices = daemon.http().get("/v1/devices").json()
+    assert of(devices, "nvml") and of(devices, "mtml")
+    assert not problems(devices, "nvml"), devices["problems"]
+
+
+def test_software_vulkan_and_the_processors_are_real(daemon):
+    """Mesa's software device, where it is installed, beside the processors of this machine."""
+    devices = daemon.http().get("/v1/devices?refresh=true").json()
+    cpu = devices["devices"][0]
+    assert cpu["id"] == "cpu" and cpu["runtime"]["name"] == "linux" and cpu["features"]
+    icds = list(pathlib.Path("/usr/share/vulkan/icd.d").glob("lvp_icd*.json"))
+    if not icds:
+        pytest.skip("no software Vulkan driver is installed here")
+    software = [device for device in devices["devices"] if device["kind"] == "software"]
+    assert software and software[0]["sources"] == ["vulkan"] and "unusable_because" in software[0]

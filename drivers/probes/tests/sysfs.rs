@@ -93,6 +93,14 @@ const RADEON: &[(&str, &str)] = &[
     ("hwmon/hwmon4/power1_cap", "241000000\n"),
 ];
 
+const ARC: &[(&str, &str)] = &[
+    ("tile0/physical_vram_size_bytes", "12884901888"),
+    ("tile1/physical_vram_size_bytes", "12884901888"),
+    ("hwmon/hwmon5/energy1_input", "2500000"),
+    ("hwmon/hwmon5/power1_max", "190000000"),
+    ("hwmon/hwmon5/temp2_input", "45000"),
+];
+
 fn report(root: &Path, source: &str) -> ProbeReport {
     let probes = all_in(&Places::default().with_sysfs(root));
     let probe = probes.iter().find(|probe| probe.source() == source).unwrap();
@@ -205,19 +213,12 @@ fn an_apu_tells_its_carve_out_and_the_hosts_part_apart() {
 #[test]
 fn an_arc_card_sums_its_tiles() {
     let root = tree();
-    let files = [
-        ("tile0/physical_vram_size_bytes", "12884901888"),
-        ("tile1/physical_vram_size_bytes", "12884901888"),
-        ("hwmon/hwmon5/energy1_input", "2500000"),
-        ("hwmon/hwmon5/power1_max", "190000000"),
-        ("hwmon/hwmon5/temp2_input", "45000"),
-    ];
     function(
         root.path(),
         "0000:04:00.0",
         ["0x8086", "0xe20b", "0x030000"],
         Some("xe"),
-        &files,
+        ARC,
     );
     let card = only(root.path());
     assert_eq!(
@@ -362,12 +363,25 @@ fn a_file_that_is_no_number_costs_its_fact_and_is_told() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
     #[test]
-    fn any_bytes_in_any_file_are_an_answer(file in 0..RADEON.len() + 3, text in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn any_bytes_in_any_file_are_an_answer(
+        arc: bool,
+        file: prop::sample::Index,
+        text in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..80),
+            "-?[0-9]{0,25}\n?".prop_map(String::into_bytes),
+        ],
+    ) {
         let root = tree();
-        function(root.path(), "0000:03:00.0", ["0x1002", "0x7448", "0x030000"], Some("amdgpu"), RADEON);
-        let mut names: Vec<&str> = RADEON.iter().map(|(name, _)| *name).collect();
+        let (ids, driver, files) = if arc {
+            (["0x8086", "0xe20b", "0x030000"], "xe", ARC)
+        } else {
+            (["0x1002", "0x7448", "0x030000"], "amdgpu", RADEON)
+        };
+        function(root.path(), "0000:03:00.0", ids, Some(driver), files);
+        let mut names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
         names.extend(["vendor", "device", "class"]);
-        fs::write(root.path().join("bus/pci/devices/0000:03:00.0").join(names[file]), &text).unwrap();
+        let name = file.get(&names);
+        fs::write(root.path().join("bus/pci/devices/0000:03:00.0").join(name), &text).unwrap();
         for device in joined(root.path()).devices {
             prop_assert!(!device.name.is_empty() && device.name.len() <= 256);
             if let Some(memory) = device.memory {

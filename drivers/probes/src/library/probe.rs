@@ -101,13 +101,14 @@ impl<V: Vendor> Watch for Session<V> {
         let Some(open) = &mut self.open else {
             return Ok(ProbeReport::default());
         };
+        // Only then every handle has its device's id.
+        let mut report = open.read();
         for (id, fault) in open.heard() {
             self.faults.retain(|known| *known != (id.clone(), fault.clone()));
             self.faults.push((id, fault));
         }
         let old = self.faults.len().saturating_sub(MAX_FAULTS);
         self.faults.drain(..old);
-        let mut report = open.read();
         for device in &mut report.devices {
             let faults = self.faults.iter().filter(|(id, _)| *id == device.id);
             for (_, (state, words)) in faults {

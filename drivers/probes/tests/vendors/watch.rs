@@ -67,7 +67,7 @@ fn an_error_of_a_card_is_its_state_from_then_on() {
     let of_a_program = read(&mut *watch);
     assert_eq!(of_a_program.devices[0].health.state, HealthState::Ok);
     happen(&stub, 0, 79);
-    read(&mut *watch);
+    assert_eq!(read(&mut *watch).devices[0].health.state, HealthState::Failed);
     watch.reopen();
     let report = read(&mut *watch);
     let card = &report.devices[0];
