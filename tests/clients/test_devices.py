@@ -216,12 +216,17 @@ def test_a_watcher_that_dies_costs_its_source_and_comes_back(own_daemon, stubs):
     stub = str(stubs / "nvml.so")
 
     def watcher():
-        maps = {pid: pathlib.Path(f"/proc/{pid}/maps").read_text() for pid in children(daemon.process.pid)}
-        return next((pid for pid, text in maps.items() if stub in text), None)
+        for pid in children(daemon.process.pid):
+            try:
+                if stub in pathlib.Path(f"/proc/{pid}/maps").read_text():
+                    return pid
+            except OSError:
+                pass  # It ended while we looked.
+        return None
 
     first = until("a process watches", watcher)
     os.kill(first, 9)
-    second = until("another one watches", lambda: watcher() if watcher() not in (None, first) else None)
+    second = until("another one watches", lambda: (pid := watcher()) not in (None, first) and pid)
     assert second != first
     devices = daemon.http().get("/v1/devices").json()
     assert of(devices, "nvml") and of(devices, "mtml")

@@ -187,17 +187,6 @@ impl Settings {
         if !places.system && access.teams == TeamMap::default() {
             access.teams.users.insert(own_uid, OWN_TEAM.to_owned());
         }
-        let drain_timeout = match daemon.drain_timeout {
-            None => DEFAULT_DRAIN_TIMEOUT,
-            Some(span) if span.get_ref().0 <= MAX_DRAIN_TIMEOUT => span.get_ref().0,
-            Some(span) => {
-                let problem = format!(
-                    "at most {} s, or systemd kills first",
-                    MAX_DRAIN_TIMEOUT.as_secs()
-                );
-                return Err(source.error(&span, "daemon.drain_timeout", problem));
-            }
-        };
         Ok(Self {
             source: None,
             admin_socket: daemon
@@ -210,7 +199,7 @@ impl Settings {
                 .map_or_else(|| places.worker.clone(), |path| source.absolute(path)),
             workers: daemon.workers.unwrap_or_default(),
             log_level: daemon.log_level.unwrap_or_default(),
-            drain_timeout,
+            drain_timeout: source.drain_timeout(daemon.drain_timeout)?,
             retention_days: match file.ledger.retention_days {
                 Some(days) => Some(source.within(&days, "ledger.retention_days", 1..=36_500)?),
                 None => None,
@@ -255,6 +244,18 @@ impl Source<'_> {
         }
         let problem = format!("{number} is not from {} to {}", range.start(), range.end());
         Err(self.error(value, key, problem))
+    }
+
+    fn drain_timeout(&self, span: Option<Spanned<Span>>) -> Result<Duration, ConfigError> {
+        match span {
+            None => Ok(DEFAULT_DRAIN_TIMEOUT),
+            Some(span) if span.get_ref().0 <= MAX_DRAIN_TIMEOUT => Ok(span.get_ref().0),
+            Some(span) => {
+                let longest = MAX_DRAIN_TIMEOUT.as_secs();
+                let problem = format!("at most {longest} s, or systemd kills first");
+                Err(self.error(&span, "daemon.drain_timeout", problem))
+            }
+        }
     }
 
     /// The span of time, when it is one that makes sense.

@@ -102,6 +102,12 @@ fn errors_name_line_and_key() {
         ("[daemon]\nkeep_alive = \"5 m\"\n", 2, "keep_alive"),
         ("[daemon]\nlog_level = \"loud\"\n", 2, "log_level"),
         ("[daemon]\ndrain_timeout = \"3m\"\n", 2, "daemon.drain_timeout"),
+        ("[devices]\nwatch_every = \"0s\"\n", 2, "devices.watch_every"),
+        (
+            "[devices]\nwatch_every = \"10s\"\nprobe_every = \"8d\"\n",
+            3,
+            "devices.probe_every",
+        ),
         ("[daemon]\nthreads = 0\n", 2, "daemon.threads"),
         ("[daemon]\nadmin_group = \"nix\"\n", 2, "daemon.admin_group"),
         ("[daemon]\nsocket = \"/a\"\nsocket = \"/b\"\n", 3, "socket"),

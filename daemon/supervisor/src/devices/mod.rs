@@ -33,7 +33,8 @@ const GIVE_UP_TIME: Duration = Duration::from_mins(1);
 pub(crate) enum Freshness {
     /// As it is known; a first probe when nothing is.
     Known,
-    /// With the free memory of now, for a plan: sources that have devices are read again. Nobody waits for one that fails.
+    /// With the free memory of now, for a plan: sources of devices that can be planned on are read again. Nobody waits for one that
+    /// fails.
     Memory,
     /// Every source looks for its devices anew.
     Anew,
@@ -150,14 +151,13 @@ impl Devices {
     /// One round of questions.
     async fn ask(&self, freshness: Freshness) {
         let anew = freshness == Freshness::Anew;
-        let wanted: Vec<&Arc<Desk>> = {
-            let board = self.board();
-            let has_devices = |desk: &&Arc<Desk>| board.has_devices(desk.source()) && !desk.rests();
-            self.desks
-                .iter()
-                .filter(|desk| anew || has_devices(desk))
-                .collect()
-        };
+        // A plan goes onto devices that a driver of ours can use: what others have free does not matter to it.
+        let (known, _) = self.found(SystemTime::now());
+        let usable = known.devices.iter().filter(|device| !device.usable_by.is_empty());
+        let told: Vec<&String> = usable.flat_map(|device| &device.sources).collect();
+        let matters = |desk: &Desk| told.iter().any(|source| *source == desk.source().name) && !desk.rests();
+        let desks = self.desks.iter();
+        let wanted: Vec<&Arc<Desk>> = desks.filter(|desk| anew || matters(desk)).collect();
         join_all(wanted.iter().map(|desk| desk.ask(anew))).await;
         let (inventory, failing) = self.found(SystemTime::now());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

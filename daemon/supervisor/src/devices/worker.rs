@@ -27,7 +27,7 @@ pub(crate) struct SourceWorker {
 /// There is never more than one: a source that hangs in the kernel must not fill the box with processes.
 enum Process {
     None,
-    Open(Started),
+    Open(Box<Started>),
     /// On its way out, until its end is proved.
     Ending(JoinHandle<()>),
 }
@@ -44,7 +44,7 @@ impl SourceWorker {
     /// A process that can be asked, and whether it has been asked before.
     async fn open(&self, process: &mut Process) -> Result<(Started, bool), LinkError> {
         match std::mem::replace(process, Process::None) {
-            Process::Open(worker) => return Ok((worker, true)),
+            Process::Open(worker) => return Ok((*worker, true)),
             Process::None => {}
             Process::Ending(mut ending) => {
                 if tokio::time::timeout(END_TIME, &mut ending).await.is_err() {
@@ -102,7 +102,7 @@ impl Asker for SourceWorker {
                 let answer = self.exchange(&mut worker, anew, time).await;
                 let has_devices = matches!(&answer, Ok(report) if !report.devices.is_empty());
                 *process = if has_devices && self.source.watched {
-                    Process::Open(worker)
+                    Process::Open(Box::new(worker))
                 } else {
                     let_go(worker, &answer)
                 };

@@ -8,8 +8,8 @@ use mains_probes::all_in;
 use crate::stub::{MAKERS, Stub, of};
 
 fn watch(stub: &Stub, source: &str) -> Box<dyn Watch> {
-    let probes = all_in(&stub.places()).into_iter();
-    let probe = probes.filter(|probe| probe.source() == source).next_back();
+    let mut probes = all_in(&stub.places()).into_iter();
+    let probe = probes.find(|probe| probe.source() == source);
     probe.unwrap().watch()
 }
 
