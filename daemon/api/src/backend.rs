@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use futures_util::future::BoxFuture;
 use mains_contract::Inventory;
 use mains_ledger::{Health, Ledger, LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, Sample, Status, Supervisor, SupervisorError};
+use mains_supervisor::{Generation, MeasureStep, Sample, Status, Supervisor, SupervisorError};
 use mains_types::{Caller, Demand, Generate, GenerationError, ModelSource, Plan};
 use mains_wire::http::ReloadBody;
+use tokio::sync::mpsc;
 
 /// Models, devices and generation: see [`Supervisor`] for what each does.
 pub trait Backend: Send + Sync + 'static {
@@ -21,12 +22,24 @@ pub trait Backend: Send + Sync + 'static {
     fn models(&self) -> Vec<ModelSource>;
     /// [`Supervisor::plan`].
     fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>>;
+    /// [`Supervisor::plan_elsewhere`].
+    fn plan_elsewhere<'a>(
+        &'a self,
+        name: &'a str,
+        demand: &'a Demand,
+        inventory: &'a Inventory,
+    ) -> BoxFuture<'a, Result<Plan, SupervisorError>>;
     /// [`Supervisor::inventory`].
     fn inventory(&self, refresh: bool) -> BoxFuture<'_, Result<Inventory, SupervisorError>>;
     /// [`Supervisor::known_devices`].
     fn known_devices(&self) -> Option<Inventory>;
     /// [`Supervisor::device_history`].
     fn device_history(&self, id: &str, count: usize) -> Vec<Sample>;
+    /// [`Supervisor::measure`].
+    fn measure<'a>(
+        &'a self,
+        device: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<mpsc::Receiver<MeasureStep>, SupervisorError>>;
     /// [`Supervisor::status`].
     fn status(&self) -> Status;
     /// [`Supervisor::load`].
@@ -83,6 +96,15 @@ impl Backend for Supervisor {
         Box::pin(Self::plan(self, name, demand))
     }
 
+    fn plan_elsewhere<'a>(
+        &'a self,
+        name: &'a str,
+        demand: &'a Demand,
+        inventory: &'a Inventory,
+    ) -> BoxFuture<'a, Result<Plan, SupervisorError>> {
+        Box::pin(Self::plan_elsewhere(self, name, demand, inventory))
+    }
+
     fn inventory(&self, refresh: bool) -> BoxFuture<'_, Result<Inventory, SupervisorError>> {
         Box::pin(Self::inventory(self, refresh))
     }
@@ -93,6 +115,13 @@ impl Backend for Supervisor {
 
     fn device_history(&self, id: &str, count: usize) -> Vec<Sample> {
         Self::device_history(self, id, count)
+    }
+
+    fn measure<'a>(
+        &'a self,
+        device: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<mpsc::Receiver<MeasureStep>, SupervisorError>> {
+        Box::pin(Self::measure(self, device))
     }
 
     fn status(&self) -> Status {

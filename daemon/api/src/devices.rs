@@ -1,13 +1,19 @@
-//! `GET /v1/devices`.
+//! `GET /v1/devices`, and `POST /admin/devices/measure` on the administration socket.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mains_contract::Inventory;
-use mains_supervisor::{SAMPLES, Sample};
-use mains_wire::http::{DevicesBody, SampleBody};
+use mains_supervisor::{MeasureStep, SAMPLES, Sample};
+use mains_wire::http::{DevicesBody, MeasureEvent, SampleBody};
 use serde::Deserialize;
 
 use crate::App;
@@ -42,6 +48,51 @@ pub(crate) async fn list(
         }
     }
     Ok(Json(body))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MeasureParameters {
+    /// Every device that a driver computes on, when absent.
+    device: Option<String>,
+}
+
+/// A line an event, as they happen. Whoever leaves ends the measurement.
+pub(crate) async fn measure(
+    State(app): State<Arc<App>>,
+    Query(parameters): Query<MeasureParameters>,
+) -> Result<Response, ApiError> {
+    let steps = app.backend.measure(parameters.device.as_deref()).await?;
+    let stopping = app.stopping.clone().cancelled_owned();
+    let lines = stream::unfold(steps, async |mut steps| {
+        let step = steps.recv().await?;
+        Some((line(&step), steps))
+    })
+    .take_until(stopping);
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    let body = Body::from_stream(lines.map(Ok::<_, Infallible>));
+    Ok((headers, body).into_response())
+}
+
+fn line(step: &MeasureStep) -> Bytes {
+    let event = match step {
+        MeasureStep::Progress { device, done, of } => MeasureEvent::Progress {
+            device: device.clone(),
+            done: *done,
+            of: *of,
+        },
+        MeasureStep::Measured { device, measured } => MeasureEvent::Measured {
+            device: device.clone(),
+            measured: measured.into(),
+        },
+        MeasureStep::Failed { device, reason } => MeasureEvent::Failed {
+            device: device.clone(),
+            error: reason.clone(),
+        },
+    };
+    let mut line = serde_json::to_vec(&event).expect("an event has string keys, and a Vec takes all");
+    line.push(b'\n');
+    line.into()
 }
 
 pub(crate) fn shape(inventory: &Inventory) -> DevicesBody {

@@ -93,6 +93,7 @@ impl From<SupervisorError> for ApiError {
     fn from(error: SupervisorError) -> Self {
         let (status, code) = match &error {
             SupervisorError::UnknownModel { .. } => (StatusCode::NOT_FOUND, "model_not_found"),
+            SupervisorError::NotMeasured { .. } => (StatusCode::CONFLICT, "not_measured"),
             SupervisorError::NoPlan { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_plan"),
             SupervisorError::Spawn(_) | SupervisorError::Worker { .. } => {
                 (StatusCode::BAD_GATEWAY, "worker_lost")

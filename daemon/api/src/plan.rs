@@ -1,17 +1,19 @@
-//! `GET /v1/models/{id}/plan`.
+//! `GET /v1/models/{id}/plan` for this box, `POST` for the one whose devices are in the body.
 
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, State};
-use mains_contract::Bytes;
+use axum::http::StatusCode;
+use mains_contract::{Bytes, Inventory};
 use mains_types::Demand;
-use mains_wire::http::PlanBody;
+use mains_wire::http::{DevicesBody, InventoryError, PlanBody};
 use serde::Deserialize;
 
-use crate::App;
 use crate::errors::ApiError;
 use crate::query::{Query, bad_query};
+use crate::{App, body};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,16 +30,43 @@ pub(crate) async fn read(
     Path(id): Path<String>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<PlanBody>, ApiError> {
+    let demand = demand(parameters)?;
+    Ok(Json(PlanBody::from(&app.backend.plan(&id, &demand).await?)))
+}
+
+pub(crate) async fn elsewhere(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(parameters): Query<Parameters>,
+    body: Body,
+) -> Result<Json<PlanBody>, ApiError> {
+    let demand = demand(parameters)?;
+    let inventory = inventory(&body::read(body).await?)?;
+    let plan = app.backend.plan_elsewhere(&id, &demand, &inventory).await?;
+    Ok(Json(PlanBody::from(&plan)))
+}
+
+fn demand(parameters: Parameters) -> Result<Demand, ApiError> {
     for (name, value) in [("context", parameters.context), ("parallel", parameters.parallel)] {
         if value == Some(0) {
             return Err(bad_query(&format!("{name}: 0 is no number of them; leave it out")).with_param(name));
         }
     }
-    let demand = Demand {
+    Ok(Demand {
         context: parameters.context,
         parallel: parameters.parallel,
         device: parameters.device,
         memory: parameters.memory.map(Bytes),
+    })
+}
+
+/// The devices in the body of a request.
+fn inventory(body: &[u8]) -> Result<Inventory, ApiError> {
+    let refused = |why: &dyn std::fmt::Display| {
+        let message =
+            format!("the body is no inventory as `mains devices --json` and GET /v1/devices give it: {why}");
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_inventory", message)
     };
-    Ok(Json(PlanBody::from(&app.backend.plan(&id, &demand).await?)))
+    let body: DevicesBody = serde_json::from_slice(body).map_err(|error| refused(&error))?;
+    body.try_into().map_err(|error: InventoryError| refused(&error))
 }

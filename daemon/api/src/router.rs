@@ -26,6 +26,7 @@ pub(crate) fn router(app: &Arc<App>, door: Door) -> Router {
         Door::Administration => routes
             .route("/admin/models/{id}/load", post(admin::load))
             .route("/admin/models/{id}/unload", post(admin::unload))
+            .route("/admin/devices/measure", post(devices::measure))
             .route("/admin/reload", post(admin::reload))
             .route("/admin/backup", post(admin::backup))
             .route("/admin/logs", get(admin::logs))
@@ -47,7 +48,7 @@ fn both() -> Router<Arc<App>> {
         .route("/metrics", get(metrics::read))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::read))
-        .route("/v1/models/{id}/plan", get(plan::read))
+        .route("/v1/models/{id}/plan", get(plan::read).post(plan::elsewhere))
         .route("/v1/devices", get(devices::list))
         .route("/v1/status", get(status::read))
         .route("/v1/usage", get(usage::sums))

@@ -34,7 +34,10 @@ pub(crate) enum Command {
     )]
     Ask(AskArgs),
     /// Show the accelerators of this box, their memory and health.
-    #[command(after_help = "Examples:\n  mains devices\n  mains devices --json | jq '.devices[].id'")]
+    #[command(
+        after_help = "Examples:\n  mains devices\n  mains devices --json | jq '.devices[].id'\n  \
+        mains devices --watch\n  mains devices --measure"
+    )]
     Devices(DevicesArgs),
     /// List the models that can be asked for.
     #[command(after_help = "Examples:\n  mains models\n  mains models --json")]
@@ -42,7 +45,7 @@ pub(crate) enum Command {
     /// Show where a model would go and every byte that it would take.
     #[command(
         after_help = "Examples:\n  mains plan pilot\n  mains plan pilot --context 1024 --parallel 2\n  \
-        mains plan pilot --memory 20MiB --json\n\nExit code 3 when nothing fits; the nearest demands that would are named."
+        mains plan pilot --memory 20MiB --json\n  ssh other-box mains devices --json | mains plan pilot --inventory -\n\nExit code 3 when nothing fits; the nearest demands that would are named."
     )]
     Plan(PlanArgs),
     /// Show what was used.
@@ -173,6 +176,19 @@ pub(crate) struct DevicesArgs {
     /// Print JSON for programs.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show them again and again, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["json", "measure"])]
+    pub(crate) watch: bool,
+    /// Seconds from one look to the next, with `--watch`.
+    #[arg(long, value_name = "SECONDS", default_value = "2", requires = "watch", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) interval: u64,
+    /// Measure bandwidth and throughput first, as an administrator. It takes about ten seconds a device, is refused while a
+    /// model works, and is kept for plans.
+    #[arg(long)]
+    pub(crate) measure: bool,
+    /// The only device to measure, by its id.
+    #[arg(long, value_name = "ID", requires = "measure")]
+    pub(crate) device: Option<String>,
 }
 
 /// `mains plan`.
@@ -192,6 +208,9 @@ pub(crate) struct PlanArgs {
     /// Plan with this much memory instead of what is free, such as 6GiB.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
+    /// Plan for the box that `mains devices --json` wrote this file on; `-` reads standard input.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) inventory: Option<PathBuf>,
     /// Print JSON for programs.
     #[arg(long)]
     pub(crate) json: bool,

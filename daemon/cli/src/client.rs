@@ -139,6 +139,17 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| self.broken(&error))
     }
 
+    /// Posts `body`, which is JSON, to `path` and reads the JSON that comes.
+    pub(crate) async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let response = self.request(Method::POST, path, Some(body)).await?;
+        let body = self.whole(response).await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(&error))
+    }
+
     /// Posts to `path` and reads the JSON that comes.
     pub(crate) async fn post(
         &self,

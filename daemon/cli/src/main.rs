@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod commands;
 mod exit;
+mod lines;
 mod output;
 mod size;
 mod sockets;
@@ -40,7 +41,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Chat(args) => chat::run(&sockets.request, &args).await,
         Command::Ask(args) => ask::run(&sockets.request, &args).await,
-        Command::Devices(args) => devices::run(sockets.widest().await, args.json, args.refresh).await,
+        Command::Devices(args) => devices::run(&sockets, &args).await,
         Command::Models(args) => models::run(sockets.widest().await, args.json).await,
         Command::Plan(args) => plan::run(sockets.widest().await, &args).await,
         Command::Usage(args) => usage::run(&sockets, &args).await,

@@ -1,6 +1,6 @@
 //! The largest shape that fits: how many positions a sequence, and how many sequences at once.
 
-use mains_contract::{Bytes, FootprintModel, StepLimits};
+use mains_contract::{Bytes, DriverFacts, FootprintModel, StepLimits};
 use mains_types::{ModelFacts, PlanBytes};
 
 /// Sequences at once where nobody says: a team at one box, and as many rows as make a matrix product worth its loads.
@@ -28,6 +28,7 @@ pub(crate) struct Shape {
 pub(crate) struct Costs<'a> {
     pub(crate) facts: &'a ModelFacts,
     pub(crate) footprint: &'a FootprintModel,
+    pub(crate) driver: &'a DriverFacts,
 }
 
 impl Costs<'_> {
@@ -56,7 +57,7 @@ impl Costs<'_> {
                 ..PlanBytes::default()
             };
         };
-        let footprint = self.footprint.at(&limits);
+        let footprint = self.footprint.at(&limits, self.driver.threads);
         PlanBytes {
             weights: footprint.weights,
             state: footprint.state,

@@ -10,6 +10,7 @@ mod explain;
 mod fit;
 pub mod knapsack;
 mod place;
+mod speed;
 mod variant;
 
 pub use fit::{DEFAULT_PARALLEL, MAX_PARALLEL, MIN_CONTEXT, STEP_ROWS};

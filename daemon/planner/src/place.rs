@@ -1,11 +1,11 @@
 //! Which device a model goes to.
 
-use mains_contract::{BlockFormat, Bytes, Device, FootprintModel, HealthState, Inventory};
+use mains_contract::{BlockFormat, Bytes, Device, HealthState, Inventory};
 use mains_types::{Demand, ModelFacts, NoPlan, Plan, PlannedTensor, Segment};
 
 use crate::explain;
 use crate::fit::{Costs, MAX_PARALLEL, choose};
-use crate::variant;
+use crate::{speed, variant};
 
 /// Left free on a device whose memory the host's processes share: the daemon, the journal, a shell to help with.
 pub const HOST_RESERVE: Bytes = Bytes::from_mib(256);
@@ -22,15 +22,14 @@ pub fn plan(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Dem
     let mut reasons = Vec::new();
     let mut nearest = Vec::new();
     for device in asked(inventory, demand)? {
-        let (driver, footprint, memory) = match usable(device, facts, demand) {
+        let (costs, memory) = match usable(device, facts, demand) {
             Ok(usable) => usable,
             Err(reason) => {
                 reasons.push(reason);
                 continue;
             }
         };
-        let costs = Costs { facts, footprint };
-        if let Some(plan) = plan_on(&costs, device, driver, model, demand, memory) {
+        if let Some(plan) = plan_on(&costs, device, model, demand, memory) {
             return Ok(plan);
         }
         reasons.push(explain::shortage(&costs, &device.id, demand, memory));
@@ -86,12 +85,12 @@ fn asked<'a>(inventory: &'a Inventory, demand: &Demand) -> Result<Vec<&'a Device
     }
 }
 
-/// The driver, its footprint and the memory that may be used on `device`, or why the model can not go there.
+/// What the model costs on `device` and the memory that may be used there, or why the model can not go there.
 fn usable<'a>(
-    device: &Device,
+    device: &'a Device,
     facts: &'a ModelFacts,
     demand: &Demand,
-) -> Result<(&'a str, &'a FootprintModel, Bytes), String> {
+) -> Result<(Costs<'a>, Bytes), String> {
     let id = &device.id;
     if matches!(device.health.state, HealthState::Failed | HealthState::Lost) {
         let why = device.health.reasons.join(", ");
@@ -108,7 +107,7 @@ fn usable<'a>(
         .footprints
         .iter()
         .find(|(driver, _)| device.usable_by.contains(driver));
-    let Some((driver, footprint)) = found else {
+    let Some((name, footprint)) = found else {
         let refused = facts
             .unsupported
             .iter()
@@ -118,10 +117,19 @@ fn usable<'a>(
             .collect();
         return Err(format!("{id} can not compute it ({})", why.join(", ")));
     };
+    let driver = device.drivers.iter().find(|driver| driver.name == *name);
+    let driver = driver.ok_or_else(|| {
+        format!("what driver {name} allocates on {id} is not known: export its inventory with this version of mains")
+    })?;
     let memory = demand.memory.or_else(|| free(device)).ok_or_else(|| {
         format!("the free memory of {id} is not known; say how much may be used (`--memory`)")
     })?;
-    Ok((driver, footprint, memory))
+    let costs = Costs {
+        facts,
+        footprint,
+        driver,
+    };
+    Ok((costs, memory))
 }
 
 fn free(device: &Device) -> Option<Bytes> {
@@ -131,14 +139,7 @@ fn free(device: &Device) -> Option<Bytes> {
     Some(free.checked_sub(reserve).unwrap_or(Bytes::ZERO))
 }
 
-fn plan_on(
-    costs: &Costs<'_>,
-    device: &Device,
-    driver: &str,
-    model: &str,
-    demand: &Demand,
-    memory: Bytes,
-) -> Option<Plan> {
+fn plan_on(costs: &Costs<'_>, device: &Device, model: &str, demand: &Demand, memory: Bytes) -> Option<Plan> {
     let facts = costs.facts;
     let shape = choose(costs, demand.context, demand.parallel, memory)?;
     let limits = costs.limits(shape)?;
@@ -156,7 +157,8 @@ fn plan_on(
         variant: variant::digest(&facts.digest, KV_FORMAT, &tensors),
         segments: vec![Segment {
             device: device.id.clone(),
-            driver: driver.to_owned(),
+            driver: costs.driver.name.clone(),
+            threads: costs.driver.threads,
             first_layer: 0,
             last_layer: facts.layers.saturating_sub(1),
         }],
@@ -167,6 +169,7 @@ fn plan_on(
         blocks: u32::try_from(limits.blocks).ok()?,
         kv_format: KV_FORMAT,
         bytes: costs.bytes(shape),
+        predicted: speed::predict(costs, device, shape),
         tensors,
     })
 }

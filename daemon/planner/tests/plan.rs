@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Health, HealthState, Inventory, Memory,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, Health, HealthState, Inventory,
+    Measured, Memory, Precision, Products,
 };
 use mains_planner::{DEFAULT_PARALLEL, HOST_RESERVE, MAX_PARALLEL, plan};
 use mains_types::{Demand, Digest, ModelFacts, SamplingDefaults, TensorFacts};
@@ -18,7 +19,17 @@ fn device(id: &str, free: Option<Bytes>) -> Device {
             host: None,
         }),
         usable_by: vec!["cpu".to_owned()],
+        drivers: vec![driver()],
         ..Device::new(id, "a device of the test", DeviceKind::Cpu)
+    }
+}
+
+fn driver() -> DriverFacts {
+    DriverFacts {
+        name: "cpu".to_owned(),
+        version: "1".to_owned(),
+        kernels: "avx2".to_owned(),
+        threads: 4,
     }
 }
 
@@ -52,6 +63,10 @@ fn model() -> ModelFacts {
             rows: 4096,
             cols: 256,
         }],
+        products: vec![Products {
+            per_token: 0,
+            per_output_row: 4096 * 256,
+        }],
         footprints: vec![("cpu".to_owned(), footprint())],
         unsupported: vec![("other".to_owned(), "it lacks rope".to_owned())],
         block_tokens: 16,
@@ -70,6 +85,8 @@ fn footprint() -> FootprintModel {
         scratch_per_row: Bytes(512),
         scratch_per_context_token: Bytes(64),
         scratch_per_table_entry: Bytes(4),
+        scratch_per_thread: Bytes(1000),
+        scratch_per_thread_and_context_token: Bytes(32),
     }
 }
 
@@ -93,7 +110,7 @@ fn takes_the_models_context_and_the_default_of_sequences_when_all_fits() {
     assert_eq!(plan.segments[0].driver, "cpu");
     assert_eq!(plan.tensors[0].bytes, Bytes(4096 * 256 * 2));
     assert_eq!(
-        footprint().at(&plan.limits()).total() + model().runtime,
+        footprint().at(&plan.limits(), 4).total() + model().runtime,
         plan.bytes.total()
     );
 }
@@ -186,6 +203,77 @@ fn refuses_demands_beyond_the_model() {
     }
 }
 
+#[test]
+fn a_driver_that_says_nothing_of_its_allocations_is_not_planned_on() {
+    let mut silent = box_with(1 << 40);
+    silent.devices[0].drivers.clear();
+    let refused = plan(&silent, &model(), "pilot", &Demand::default()).unwrap_err();
+    assert!(
+        refused.reason.contains("driver cpu allocates on cpu"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn threads_of_the_device_are_planned_for() {
+    let mut wide = box_with(1 << 40);
+    wide.devices[0].drivers[0].threads = 100;
+    let few = plan(&box_with(1 << 40), &model(), "pilot", &Demand::default()).unwrap();
+    let many = plan(&wide, &model(), "pilot", &Demand::default()).unwrap();
+    assert_eq!((few.segments[0].threads, many.segments[0].threads), (4, 100));
+    let more = 96 * (1000 + 32 * 2048);
+    assert_eq!(many.bytes.scratch, few.bytes.scratch + Bytes(more));
+}
+
+fn measured() -> Measured {
+    Measured {
+        at: SystemTime::UNIX_EPOCH,
+        driver: driver(),
+        read_bytes_per_s: 1e9,
+        operations_per_s: [(Precision::Bf16, 1e9), (Precision::F32, 1e8)].into(),
+        spread: 0.1,
+    }
+}
+
+#[test]
+fn speed_is_bytes_over_bandwidth_and_operations_over_throughput() {
+    let mut facts = model();
+    facts.tensors.push(TensorFacts {
+        name: "blk.0.ffn_down_exps.weight".to_owned(),
+        format: BlockFormat::F32,
+        rows: 1000,
+        cols: 1000,
+    });
+    // A tenth of the experts is chosen.
+    facts.products.push(Products {
+        per_token: 100_000,
+        per_output_row: 0,
+    });
+    let predict = |measured: Option<Measured>| {
+        let mut fast = box_with(1 << 40);
+        fast.devices[0].measured = measured;
+        let plan = plan(&fast, &facts, "pilot", &demand(Some(2000), Some(1))).unwrap();
+        plan.predicted
+    };
+    assert_eq!(predict(None), None);
+    let found = predict(Some(measured())).unwrap();
+    let bytes = f64::from(4096 * 256 * 2 + 400_000 + 1000 * 8192);
+    assert!(
+        (found.decode_tokens_per_s * bytes / 1e9 - 1.0).abs() < 1e-9,
+        "{found:?}"
+    );
+    let prefill = found.prefill_tokens_per_s.unwrap();
+    assert!((prefill * 200_000.0 / 1e8 - 1.0).abs() < 1e-9, "{found:?}");
+
+    let mut without_f32 = measured();
+    without_f32.operations_per_s.remove(&Precision::F32);
+    let found = predict(Some(without_f32)).unwrap();
+    assert_eq!(found.prefill_tokens_per_s, None, "a type was not measured");
+    let mut of_another = measured();
+    of_another.driver.threads += 1;
+    assert_eq!(predict(Some(of_another)), None, "it says nothing of this driver");
+}
+
 prop_compose! {
     fn any_model()(
         context in 1_u32..200_000,
@@ -211,6 +299,8 @@ prop_compose! {
             scratch_per_row: Bytes(row / 7),
             scratch_per_context_token: Bytes(state / 5),
             scratch_per_table_entry: Bytes(state % 7),
+            scratch_per_thread: Bytes(scratch / 3),
+            scratch_per_thread_and_context_token: Bytes(state / 9),
         };
         facts
     }
@@ -238,7 +328,7 @@ proptest! {
         prop_assert!(plan.step_rows >= plan.parallel);
         let a_sequence = plan.context.div_ceil(plan.block_tokens);
         prop_assert_eq!(u64::from(plan.blocks), u64::from(plan.parallel) * u64::from(a_sequence));
-        prop_assert_eq!(facts.footprints[0].1.at(&plan.limits()).total() + facts.runtime, plan.bytes.total());
+        prop_assert_eq!(facts.footprints[0].1.at(&plan.limits(), 4).total() + facts.runtime, plan.bytes.total());
     }
 
     #[test]

@@ -15,3 +15,4 @@ pub use error::StoreError;
 pub use identity::Identity;
 pub use name::{MAX_NAME_BYTES, check_name};
 pub use store::Store;
+pub use write::write_whole;

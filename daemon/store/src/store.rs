@@ -28,7 +28,7 @@ impl Store {
         fs::create_dir_all(&folder).map_err(|error| StoreError::io("make", &folder, &error))?;
         let path = folder.join(pilot::NAME).with_extension("gguf");
         if write::digest(&path)?.as_ref() != Some(digest) {
-            write::replace(&path, pilot)?;
+            write::write_whole(&path, pilot)?;
             if write::digest(&path)?.as_ref() != Some(digest) {
                 return Err(StoreError::Io {
                     action: "verify",

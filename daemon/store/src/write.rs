@@ -17,7 +17,10 @@ const MODEL_MODE: u32 = 0o644;
 const READ_BYTES: usize = 256 << 10;
 
 /// Writes `contents` to `path`: a temporary file beside it, synced, then renamed, and the folder synced.
-pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+///
+/// # Errors
+/// [`StoreError::DiskFull`] or [`StoreError::Io`] names the path; what was there before stays.
+pub fn write_whole(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     let result = write_synced(&temporary, contents)
         .and_then(|()| fs::rename(&temporary, path))
@@ -77,15 +80,15 @@ pub(crate) fn digest(path: &Path) -> Result<Option<Digest>, StoreError> {
 mod tests {
     use std::fs;
 
-    use super::{digest, replace};
+    use super::{digest, write_whole};
 
     #[test]
     fn leaves_one_whole_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.gguf");
         assert_eq!(digest(&path).unwrap(), None);
-        replace(&path, b"abc").unwrap();
-        replace(&path, b"abc").unwrap();
+        write_whole(&path, b"abc").unwrap();
+        write_whole(&path, b"abc").unwrap();
         // FIPS 180-2, appendix B.1.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest(&path).unwrap().unwrap().to_string(), expected);
@@ -103,7 +106,7 @@ mod tests {
             path.with_extension(format!("tmp{}", std::process::id())),
         )
         .unwrap();
-        let error = replace(&path, b"abc").unwrap_err();
+        let error = write_whole(&path, b"abc").unwrap_err();
         assert!(error.to_string().contains("no space left"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mains_contract::{Device, DeviceKind, Inventory};
 use mains_types::GenerationErrorKind;
 use tokio_util::task::TaskTracker;
 
 use crate::devices::Devices;
 use crate::inspect::Inspector;
+use crate::measure::Turn;
+use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::reservations::{Candidate, Reservations};
-use crate::{Metering, Spawn, Totals};
+use crate::{Metering, Spawn, SupervisorError, Totals};
 
 /// The outcome of a request that was answered, as counters carry it.
 const OK: &str = "ok";
@@ -23,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) devices: Devices,
     pub(crate) inspector: Inspector,
     pub(crate) reservations: Arc<Mutex<Reservations>>,
+    pub(crate) measurements: Measurements,
+    pub(crate) turn: Turn,
     models: Mutex<BTreeMap<String, Model>>,
     totals: Mutex<Totals>,
     draining: AtomicBool,
@@ -33,7 +38,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(spawn: Arc<dyn Spawn>, metering: Arc<dyn Metering>) -> Self {
+    pub(crate) fn new(
+        spawn: Arc<dyn Spawn>,
+        metering: Arc<dyn Metering>,
+        measurements: Measurements,
+    ) -> Self {
         let reservations = Arc::new(Mutex::new(Reservations::default()));
         Self {
             devices: Devices::new(&spawn, Arc::clone(&reservations)),
@@ -41,12 +50,28 @@ impl Context {
             spawn,
             metering,
             reservations,
+            measurements,
+            turn: Turn::default(),
             models: Mutex::default(),
             totals: Mutex::default(),
             draining: AtomicBool::new(false),
             requests: TaskTracker::new(),
             lives: TaskTracker::new(),
         }
+    }
+
+    /// The devices as models are planned on them, with `threads` where that is configured and what was measured.
+    pub(crate) async fn inventory(
+        &self,
+        refresh: bool,
+        threads: Option<u32>,
+    ) -> Result<Inventory, SupervisorError> {
+        let mut inventory = self.devices.inventory(refresh).await?;
+        for device in &mut inventory.devices {
+            configure(device, threads);
+            self.measurements.complete(device);
+        }
+        Ok(inventory)
     }
 
     pub(crate) fn models(&self) -> MutexGuard<'_, BTreeMap<String, Model>> {
@@ -100,5 +125,15 @@ impl Context {
             Some(model) => model.evict().await,
             None => false,
         }
+    }
+}
+
+/// Drivers that compute on the CPU have as many threads there as are configured.
+fn configure(device: &mut Device, threads: Option<u32>) {
+    let Some(threads) = threads.filter(|_| device.kind == DeviceKind::Cpu) else {
+        return;
+    };
+    for driver in &mut device.drivers {
+        driver.threads = threads;
     }
 }

@@ -43,6 +43,14 @@ pub enum SupervisorError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A device that can not be measured.
+    #[error("device {device} can not be measured: {reason}")]
+    NotMeasured {
+        /// The device.
+        device: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The models on disk are not in order.
     #[error(transparent)]
     Store(#[from] StoreError),

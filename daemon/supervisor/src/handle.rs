@@ -16,9 +16,13 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::devices::Freshness;
 use crate::link::failure;
+use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::settings::Settings;
-use crate::{Metering, ReservationStatus, Spawn, Status, SupervisorConfig, SupervisorError, place, relay};
+use crate::{
+    MeasureStep, Metering, ReservationStatus, Spawn, Status, SupervisorConfig, SupervisorError, measure,
+    place, relay,
+};
 
 /// The store folder is looked at again for an unknown name, but not more often: names can be asked for by anybody.
 const RESCAN: Duration = Duration::from_secs(1);
@@ -70,7 +74,11 @@ impl Supervisor {
         }
         let supervisor = Self {
             inner: Arc::new(Inner {
-                context: Arc::new(Context::new(spawn, metering)),
+                context: Arc::new(Context::new(
+                    spawn,
+                    metering,
+                    Measurements::open(&config.state_dir),
+                )),
                 store,
                 config: Mutex::new(Current {
                     config,
@@ -88,6 +96,7 @@ impl Supervisor {
     /// Every [`GenerationError`], in words for whoever sent the request.
     pub async fn generate(&self, caller: Caller, request: Generate) -> Result<Generation, GenerationError> {
         let name = request.model.clone();
+        self.inner.context.turn.interrupt();
         let Some(model) = self.find(&name) else {
             return Err(GenerationError {
                 kind: GenerationErrorKind::UnknownModel,
@@ -120,9 +129,8 @@ impl Supervisor {
     /// # Errors
     /// [`SupervisorError`] when there is no such model, or a worker can not read it.
     pub async fn facts(&self, name: &str) -> Result<Arc<ModelFacts>, SupervisorError> {
-        let settings = self.known(name)?.settings();
-        let inspector = &self.inner.context.inspector;
-        inspector.facts(&settings.source.path, settings.threads).await
+        let source = self.known(name)?.source();
+        self.inner.context.inspector.facts(&source.path).await
     }
 
     /// The plan that `demand`, completed by the model's configuration, gets now. A loaded model's own plan when nothing is
@@ -140,6 +148,20 @@ impl Supervisor {
         place::preview(&self.inner.context, &model.settings(), demand).await
     }
 
+    /// The plan that `demand` gets on the devices of another box. Nothing of this box's devices and configuration counts.
+    ///
+    /// # Errors
+    /// [`SupervisorError`] when there is no such model, it can not be read, or nothing fits.
+    pub async fn plan_elsewhere(
+        &self,
+        name: &str,
+        demand: &Demand,
+        inventory: &Inventory,
+    ) -> Result<Plan, SupervisorError> {
+        let settings = self.known(name)?.settings();
+        place::elsewhere(&self.inner.context, &settings, demand, inventory).await
+    }
+
     /// The devices of the box: as they are known, or with `refresh` as every source finds them anew. What a failing source said
     /// last stays in it, with the failure among its problems.
     ///
@@ -151,7 +173,8 @@ impl Supervisor {
         } else {
             Freshness::Known
         };
-        self.inner.context.devices.inventory(freshness).await
+        let threads = self.current().config.threads;
+        self.inner.context.inventory(freshness, threads).await
     }
 
     /// The devices as they are known, without asking anybody; `None` before the first probe.
@@ -169,6 +192,19 @@ impl Supervisor {
     /// Takes a reading of every device, from sources that stay open for it. To be called again and again.
     pub async fn read_devices(&self) {
         self.inner.context.devices.read().await;
+    }
+
+    /// Measures the device called `device`, or every device that a driver computes on, and keeps what was found. A device on
+    /// which a model works is refused, and a model that is wanted meanwhile ends it. Dropping the receiver ends it as well.
+    ///
+    /// # Errors
+    /// [`SupervisorError`] when there is nothing to measure.
+    pub async fn measure(
+        &self,
+        device: Option<&str>,
+    ) -> Result<mpsc::Receiver<MeasureStep>, SupervisorError> {
+        let threads = self.current().config.threads;
+        measure::measure(&self.inner.context, device, threads).await
     }
 
     /// The state of everything, as plain values.

@@ -32,14 +32,10 @@ impl Inspector {
         }
     }
 
-    /// The facts of the files at `path` as they are now, for a load with `threads`. Callers that come together share one worker.
-    pub(crate) async fn facts(
-        &self,
-        path: &Path,
-        threads: Option<u32>,
-    ) -> Result<Arc<ModelFacts>, SupervisorError> {
+    /// The facts of the files at `path` as they are now. Callers that come together share one worker.
+    pub(crate) async fn facts(&self, path: &Path) -> Result<Arc<ModelFacts>, SupervisorError> {
         let cell = self.cell(path)?;
-        let read = || async { self.read(path, threads).await.map(Arc::new) };
+        let read = || async { self.read(path).await.map(Arc::new) };
         cell.get_or_try_init(read).await.cloned()
     }
 
@@ -56,7 +52,7 @@ impl Inspector {
         }
     }
 
-    async fn read(&self, path: &Path, threads: Option<u32>) -> Result<ModelFacts, SupervisorError> {
+    async fn read(&self, path: &Path) -> Result<ModelFacts, SupervisorError> {
         let limits = Limits {
             readable: vec![path.to_owned()],
             memory: None,
@@ -64,7 +60,6 @@ impl Inspector {
         let question = ToWorker::Inspect {
             path: path.to_owned(),
             drivers: Vec::new(),
-            threads: threads.unwrap_or(0),
         };
         match ask(&*self.spawn, Role::Inspect, limits, question, INSPECT_TIME).await {
             Ok(FromWorker::Facts(facts)) => Ok(*facts),

@@ -106,7 +106,6 @@ async fn load(link: &mut Link, settings: &Settings, plan: &Plan) -> Result<(), L
     let order = ToWorker::Load {
         path: settings.source.path.clone(),
         plan: plan.clone(),
-        threads: settings.threads.unwrap_or(0),
     };
     link.writer.send(order).await?;
     match link.next().await? {

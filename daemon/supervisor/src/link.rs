@@ -191,6 +191,8 @@ pub(crate) const fn name(frame: &FromWorker) -> &'static str {
         FromWorker::Failed { .. } => "Failed",
         FromWorker::Pong(_) => "Pong",
         FromWorker::Error(_) => "Error",
+        FromWorker::Measuring { .. } => "Measuring",
+        FromWorker::Measured(_) => "Measured",
     }
 }
 

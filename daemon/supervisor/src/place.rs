@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mains_contract::Inventory;
 use mains_types::{Demand, NoPlan, Plan};
 
 use crate::context::Context;
@@ -58,16 +59,17 @@ impl Refusal {
 pub(crate) async fn place(context: &Arc<Context>, settings: &Settings) -> Result<(Arc<Plan>, Room), Refusal> {
     let facts = context
         .inspector
-        .facts(&settings.source.path, settings.threads)
+        .facts(&settings.source.path)
         .await
         .map_err(|error| Refusal {
             reason: error.to_string(),
             for_good: !matches!(error, SupervisorError::Spawn(_)),
         })?;
+    let _turn = context.turn.take().await;
     let name = &settings.source.name;
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let inventory = context.devices.inventory(Freshness::Memory).await;
+        let inventory = context.inventory(Freshness::Memory, settings.threads).await;
         let inventory = inventory.map_err(|error| Refusal::for_now(error.to_string()))?;
         let candidates = context.evictable(name);
         let victims = {
@@ -113,11 +115,8 @@ pub(crate) async fn preview(
     settings: &Settings,
     demand: &Demand,
 ) -> Result<Plan, SupervisorError> {
-    let facts = context
-        .inspector
-        .facts(&settings.source.path, settings.threads)
-        .await?;
-    let inventory = context.devices.inventory(Freshness::Memory).await?;
+    let facts = context.inspector.facts(&settings.source.path).await?;
+    let inventory = context.inventory(Freshness::Memory, settings.threads).await?;
     let name = &settings.source.name;
     let candidates = context.evictable(name);
     let mut released: Vec<_> = candidates
@@ -131,6 +130,21 @@ pub(crate) async fn preview(
             model: name.clone(),
             source,
         }
+    })
+}
+
+/// The plan for `demand` on the devices of another box.
+pub(crate) async fn elsewhere(
+    context: &Context,
+    settings: &Settings,
+    demand: &Demand,
+    inventory: &Inventory,
+) -> Result<Plan, SupervisorError> {
+    let facts = context.inspector.facts(&settings.source.path).await?;
+    let name = &settings.source.name;
+    mains_planner::plan(inventory, &facts, name, demand).map_err(|source| SupervisorError::NoPlan {
+        model: name.clone(),
+        source,
     })
 }
 

@@ -36,6 +36,7 @@ fn plan(model: &str, bytes: u64) -> Plan {
         segments: vec![Segment {
             device: "cpu".to_owned(),
             driver: "cpu".to_owned(),
+            threads: 1,
             first_layer: 0,
             last_layer: 0,
         }],
@@ -49,6 +50,7 @@ fn plan(model: &str, bytes: u64) -> Plan {
             weights: Bytes(bytes),
             ..PlanBytes::default()
         },
+        predicted: None,
         tensors: Vec::new(),
     }
 }

@@ -16,7 +16,7 @@ pub use generate::{
 };
 pub use identity::{Caller, Peer};
 pub use model::{Digest, ModelFacts, ModelSource, SamplingDefaults, TensorFacts};
-pub use plan::{Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Segment};
+pub use plan::{Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Predicted, Segment};
 pub use sampling::{LogitBias, Sampling};
 pub use sensitivity::{GroupSensitivity, Sensitivity};
 pub use usage::{Settlement, UsageTotals};

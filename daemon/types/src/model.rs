@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use mains_contract::{BlockFormat, Bytes, FootprintModel};
+use mains_contract::{BlockFormat, Bytes, FootprintModel, Products};
 
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +57,8 @@ pub struct ModelFacts {
     pub sampling: SamplingDefaults,
     /// Tensors in the order of the file.
     pub tensors: Vec<TensorFacts>,
+    /// By tensor, in the order of `tensors`: how much of it a token is multiplied by.
+    pub products: Vec<Products>,
     /// How the bytes of a load grow, for each driver that supports the model in its own formats.
     pub footprints: Vec<(String, FootprintModel)>,
     /// Drivers that can not compute it: name and reason.

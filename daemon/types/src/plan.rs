@@ -40,6 +40,8 @@ pub struct Plan {
     pub kv_format: BlockFormat,
     /// Every byte, by use.
     pub bytes: PlanBytes,
+    /// How fast it will be, where its device was measured.
+    pub predicted: Option<Predicted>,
     /// Tensors with their types.
     pub tensors: Vec<PlannedTensor>,
 }
@@ -67,10 +69,21 @@ pub struct Segment {
     pub device: String,
     /// The driver's name.
     pub driver: String,
+    /// Threads that share its work there: its working memory is planned for so many.
+    pub threads: u32,
     /// First layer.
     pub first_layer: u32,
     /// Last layer, included.
     pub last_layer: u32,
+}
+
+/// The speed of one sequence, from what was measured on the device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Predicted {
+    /// Tokens of a prompt a second: their operations over the measured throughput of each tensor's type.
+    pub prefill_tokens_per_s: Option<f64>,
+    /// Tokens of an answer a second when the context is half full: the bytes that one reads over the measured bandwidth.
+    pub decode_tokens_per_s: f64,
 }
 
 /// The bytes of a plan, by use.

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, bail};
-use mains_contract::{BlockFormat, Driver, Graph, Unsupported};
+use mains_contract::{BlockFormat, Device, Driver, DriverFacts, Graph, Unsupported};
 use mains_driver_cpu::{CpuDriver, CpuOptions};
 use mains_driver_reference::ReferenceDriver;
+use mains_wire::frames::BUILD_ID;
 
 /// Names of all drivers.
 pub(crate) const NAMES: [&str; 2] = ["cpu", "reference"];
@@ -20,6 +21,24 @@ pub(crate) fn open(name: &str, threads: Option<NonZeroUsize>) -> Result<Box<dyn 
         "reference" => Ok(Box::new(ReferenceDriver::new())),
         _ => bail!("no driver is called {name:?}; there are: {}", NAMES.join(", ")),
     }
+}
+
+/// Adds to `device` what a plan has to know of each driver that computes on it.
+pub(crate) fn describe(device: &mut Device) -> Result<()> {
+    device.drivers.clear();
+    for name in device
+        .usable_by
+        .iter()
+        .filter(|name| NAMES.contains(&name.as_str()))
+    {
+        device.drivers.push(facts(&*open(name, None)?));
+    }
+    Ok(())
+}
+
+/// What `driver` says of itself, in this build.
+pub(crate) fn facts(driver: &dyn Driver) -> DriverFacts {
+    DriverFacts::new(driver.capabilities(), BUILD_ID)
 }
 
 /// A number of threads as a frame carries it: 0 leaves the choice to the driver.

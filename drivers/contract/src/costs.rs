@@ -85,7 +85,7 @@ impl FormatCosts {
         for (index, format) in formats.iter().enumerate() {
             adds = adds.beside(self.of_format(index, *format)?);
         }
-        Some(self.base.with(&adds))
+        Some(self.base + adds)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::Bytes;
+use crate::{Bytes, DriverFacts, Measured};
 
 /// Everything that was found in the box, and what could not be asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,10 @@ pub struct Device {
     pub usable_by: Vec<String>,
     /// When none can: an instruction to whoever administers the box.
     pub unusable_because: Option<String>,
+    /// What the allocations and the speed of those drivers depend on here.
+    pub drivers: Vec<DriverFacts>,
+    /// How fast one of them was measured to be.
+    pub measured: Option<Measured>,
     /// Instruction sets and extensions that drivers pick kernels by.
     pub features: Vec<String>,
     /// Degrees Celsius.
@@ -81,6 +85,8 @@ impl Device {
             sources: Vec::new(),
             usable_by: Vec::new(),
             unusable_because: None,
+            drivers: Vec::new(),
+            measured: None,
             features: Vec::new(),
             temperature_c: None,
             power_w: None,
@@ -111,6 +117,21 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Cpu,
+        Self::Gpu,
+        Self::IntegratedGpu,
+        Self::Npu,
+        Self::Software,
+    ];
+
+    /// The kind called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The short name that tables and JSON carry.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -203,6 +224,15 @@ pub enum HealthState {
 }
 
 impl HealthState {
+    /// Every state, the worse the later.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Degraded, Self::Failed, Self::Lost];
+
+    /// The state called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// Worse states are greater.
     #[must_use]
     pub const fn severity(self) -> u8 {

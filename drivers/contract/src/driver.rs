@@ -17,7 +17,8 @@ pub trait Driver: Send + Sync {
     /// [`Unsupported`] names the operation and the reason, before anything is loaded.
     fn supports(&self, graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Result<(), Unsupported>;
 
-    /// How the bytes of a load grow with its limits. [`Driver::load`] allocates exactly this.
+    /// How the bytes of a load grow with its limits and with the threads of [`Capabilities`], on any device. [`Driver::load`]
+    /// allocates exactly this.
     fn footprint(&self, graph: &Graph, formats: &[BlockFormat]) -> FootprintModel;
 
     /// Loads the weights of `graph` in the driver's own layout and allocates all that steps under `limits` need.

@@ -22,7 +22,8 @@ pub struct StepLimits {
     pub slots: usize,
 }
 
-/// How a driver's allocations for one graph and its weights' formats grow with the limits, exactly.
+/// How a driver's allocations for one graph and its weights' formats grow with the limits and with its threads, exactly. The
+/// same on every device: what differs between devices is in [`crate::DriverFacts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FootprintModel {
     /// Weights in the driver's own layout.
@@ -41,14 +42,20 @@ pub struct FootprintModel {
     pub scratch_per_row: Bytes,
     /// Working memory a position of one sequence.
     pub scratch_per_context_token: Bytes,
+    /// Working memory a thread.
+    pub scratch_per_thread: Bytes,
+    /// Working memory a thread and a position of one sequence.
+    pub scratch_per_thread_and_context_token: Bytes,
     /// Working memory an entry of block tables: every row may be a sequence of full context of its own.
     pub scratch_per_table_entry: Bytes,
 }
 
 impl FootprintModel {
-    /// The bytes of a load under `limits`.
+    /// The bytes of a load under `limits` where `threads` share the work.
     #[must_use]
-    pub fn at(&self, limits: &StepLimits) -> Footprint {
+    pub fn at(&self, limits: &StepLimits, threads: u32) -> Footprint {
+        let threads = u64::from(threads);
+        let context = limits.context as u64;
         let tokens = (limits.blocks as u64).saturating_mul(limits.block_tokens as u64);
         let table = limits.context.div_ceil(limits.block_tokens.max(1)) as u64;
         Footprint {
@@ -58,16 +65,15 @@ impl FootprintModel {
                 + self.activations_per_output_row.times(limits.output_rows as u64),
             scratch: self.scratch
                 + self.scratch_per_row.times(limits.rows as u64)
-                + self.scratch_per_context_token.times(limits.context as u64)
+                + self.scratch_per_context_token.times(context)
+                + self.scratch_per_thread.times(threads)
+                + self
+                    .scratch_per_thread_and_context_token
+                    .times(context.saturating_mul(threads))
                 + self
                     .scratch_per_table_entry
                     .times(table.saturating_mul(limits.rows as u64)),
         }
-    }
-
-    /// Both together.
-    pub(crate) fn with(&self, other: &Self) -> Self {
-        self.zip(other, |one, other| one + other)
     }
 
     /// Both one after the other: weights add up, of everything else the larger counts.
@@ -96,6 +102,8 @@ impl FootprintModel {
             scratch_per_row: field(|model| model.scratch_per_row),
             scratch_per_context_token: field(|model| model.scratch_per_context_token),
             scratch_per_table_entry: field(|model| model.scratch_per_table_entry),
+            scratch_per_thread: field(|model| model.scratch_per_thread),
+            scratch_per_thread_and_context_token: field(|model| model.scratch_per_thread_and_context_token),
         }
     }
 }
@@ -126,17 +134,7 @@ impl Add for FootprintModel {
 
     /// What two loads under the same limits take.
     fn add(self, other: Self) -> Self {
-        Self {
-            weights: self.weights + other.weights,
-            state_per_token: self.state_per_token + other.state_per_token,
-            state_per_sequence: self.state_per_sequence + other.state_per_sequence,
-            activations_per_row: self.activations_per_row + other.activations_per_row,
-            activations_per_output_row: self.activations_per_output_row + other.activations_per_output_row,
-            scratch: self.scratch + other.scratch,
-            scratch_per_row: self.scratch_per_row + other.scratch_per_row,
-            scratch_per_context_token: self.scratch_per_context_token + other.scratch_per_context_token,
-            scratch_per_table_entry: self.scratch_per_table_entry + other.scratch_per_table_entry,
-        }
+        self.zip(&other, |one, other| one + other)
     }
 }
 

@@ -11,11 +11,13 @@ mod check;
 mod costs;
 mod device;
 mod driver;
+mod driver_facts;
 mod footprint;
 mod graph;
 mod kinds;
 mod op;
 mod probe;
+mod products;
 mod shapes;
 mod split;
 mod state;
@@ -28,12 +30,14 @@ pub use device::{
     Device, DeviceKind, EccErrors, Health, HealthState, Inventory, Link, Memory, Problem, Runtime,
 };
 pub use driver::{Capabilities, Driver, DriverError, LoadedModel, Unsupported, WeightData, WeightSource};
+pub use driver_facts::{DriverFacts, Measured, Precision};
 pub use footprint::{Footprint, FootprintModel, StepLimits};
 pub use graph::{Graph, GraphBuilder, GraphError, Node, OutputName, ValueId, WeightDecl, WeightId};
 pub use kinds::{Activation, ExpertGroups, GroupRank, RopePairing, Scoring};
 pub use mains_blocks::BlockFormat;
 pub use op::Op;
 pub use probe::{Anew, Probe, ProbeError, ProbeReport, Watch};
+pub use products::Products;
 pub use state::{BlockId, SequenceState, SlotId, StateId, StateSpec};
 pub use step::{SequenceSpan, Step};
 pub use uses::WeightUse;

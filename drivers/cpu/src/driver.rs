@@ -77,7 +77,7 @@ impl Driver for CpuDriver {
     }
 
     fn footprint(&self, graph: &Graph, formats: &[BlockFormat]) -> FootprintModel {
-        Plan::new(graph, formats).footprint(graph, self.capabilities.threads)
+        Plan::new(graph, formats).footprint(graph)
     }
 
     fn load(

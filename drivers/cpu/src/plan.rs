@@ -117,8 +117,8 @@ impl Plan {
         }
     }
 
-    /// The bytes of a load that `threads` share.
-    pub(crate) fn footprint(&self, graph: &Graph, threads: usize) -> FootprintModel {
+    /// The bytes of a load.
+    pub(crate) fn footprint(&self, graph: &Graph) -> FootprintModel {
         let weights = graph.weights().iter().zip(&self.kept);
         let slots = |selected: bool| -> Bytes {
             let slots = self.slots.iter().filter(|slot| slot.selected == selected);
@@ -130,7 +130,7 @@ impl Plan {
             .angles
             .iter()
             .map(|table| Bytes::from(angle_numbers(table.inverse_frequencies.len()) * F32_BYTES));
-        let score_bytes = Bytes::from(SCORE_QUERIES * F32_BYTES).times(threads as u64);
+        let score_bytes = Bytes::from(SCORE_QUERIES * F32_BYTES);
         let scratch = &self.scratch;
         let of_thread = scratch.panel_bytes
             + scratch.route_numbers * size_of::<f64>()
@@ -143,12 +143,12 @@ impl Plan {
             state_per_sequence: graph.states().iter().map(StateSpec::bytes_per_sequence).sum(),
             activations_per_row: slots(false),
             activations_per_output_row: slots(true),
-            scratch: score_bytes.times(SCORE_SLACK as u64)
-                + Bytes::from(of_thread).times(threads as u64)
-                + Bytes::from(scratch.expert_starts * size_of::<u32>()),
+            scratch: Bytes::from(scratch.expert_starts * size_of::<u32>()),
             scratch_per_row: Bytes::from(scratch.quantized_bytes + scratch.slots * size_of::<u32>())
                 + angles.sum(),
-            scratch_per_context_token: score_bytes,
+            scratch_per_context_token: Bytes::ZERO,
+            scratch_per_thread: score_bytes.times(SCORE_SLACK as u64) + Bytes::from(of_thread),
+            scratch_per_thread_and_context_token: score_bytes,
             scratch_per_table_entry: Bytes::ZERO,
         }
     }

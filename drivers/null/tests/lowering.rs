@@ -220,7 +220,7 @@ proptest! {
             let driver = NullDriver::new();
             let formats = vec![BlockFormat::F32; graph.weights().len()];
             let weights = Zeros::of(&graph);
-            let model = driver.footprint(&graph, &formats).at(&limits);
+            let model = driver.footprint(&graph, &formats).at(&limits, 1);
             let loaded = driver.load(Arc::new(graph), &weights, &limits).unwrap();
             prop_assert_eq!(loaded.footprint(), model);
         }

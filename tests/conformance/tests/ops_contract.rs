@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mains_conformance::ops::{LayerShape, Runner, Weights, available, cpu, layer, reference};
 use mains_contract::{
-    BlockFormat, BlockId, Driver, DriverError, GraphBuilder, Op, OutputName, SequenceSpan, SlotId, Step,
-    StepLimits,
+    BlockFormat, BlockId, Driver, DriverError, DriverFacts, GraphBuilder, Op, OutputName, SequenceSpan,
+    SlotId, Step, StepLimits,
 };
 use mains_driver_cpu::{CpuDriver, CpuOptions, Isa};
 
@@ -42,6 +42,7 @@ fn a_load_allocates_what_its_footprint_says() {
                 |name| if fits(name) { format } else { BlockFormat::BF16 },
             );
             for driver in drivers() {
+                let threads = DriverFacts::new(driver.capabilities(), "").threads;
                 let model = driver.footprint(&graph, &weights.formats(&graph));
                 for limits in [
                     LIMITS,
@@ -57,7 +58,7 @@ fn a_load_allocates_what_its_footprint_says() {
                     let loaded = driver.load(Arc::clone(&graph), &weights, &limits).unwrap();
                     assert_eq!(
                         loaded.footprint(),
-                        model.at(&limits),
+                        model.at(&limits, threads),
                         "{}",
                         driver.capabilities().driver
                     );

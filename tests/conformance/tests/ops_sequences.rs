@@ -285,11 +285,12 @@ fn a_load_allocates_what_its_footprint_says() {
     for graph in [decoder(), encoder()] {
         let weights = weights(&graph);
         for driver in drivers(&graph, &weights) {
+            let threads = DriverFacts::new(driver.capabilities(), "").threads;
             let model = driver.footprint(&graph, &weights.formats(&graph));
             let loaded = driver.load(Arc::clone(&graph), &weights, &LIMITS).unwrap();
             assert_eq!(
                 loaded.footprint(),
-                model.at(&LIMITS),
+                model.at(&LIMITS, threads),
                 "{}",
                 driver.capabilities().driver
             );

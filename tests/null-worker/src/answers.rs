@@ -2,13 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Result;
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, FootprintModel, Memory, ProbeReport, StepLimits,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, Measured, Memory, Precision,
+    ProbeReport, Products, StepLimits,
 };
 use mains_types::{Digest, ModelFacts, Plan, SamplingDefaults, TensorFacts};
-use mains_wire::frames::FromWorker;
+use mains_wire::frames::{BUILD_ID, FromWorker};
 
 use crate::behaviour::{Behaviour, Load, die, hang};
 
@@ -18,6 +20,8 @@ const CPU: &str = "cpu";
 const BLOCK_TOKENS: u32 = 16;
 /// Numbers in a row of the only tensor.
 const WIDTH: u32 = 256;
+/// Threads of a driver whose measurement never ends, so that something else has to end it.
+const ENDLESS_THREADS: u32 = 13;
 /// Working memory beside the weights, the same everywhere: small against a MiB of weights.
 const SMALL: Bytes = Bytes(1024);
 
@@ -36,12 +40,38 @@ pub(crate) fn report(behaviour: &Behaviour, source: &str) -> FromWorker {
         }),
         sources: vec![CPU.to_owned()],
         usable_by: vec![CPU.to_owned()],
+        drivers: vec![driver(CPU.to_owned(), 1)],
         ..Device::new(CPU, "Null", DeviceKind::Cpu)
     };
     FromWorker::Report(ProbeReport {
         devices: vec![device],
         problems: Vec::new(),
     })
+}
+
+fn driver(name: String, threads: u32) -> DriverFacts {
+    DriverFacts {
+        name,
+        version: BUILD_ID.to_owned(),
+        kernels: "null".to_owned(),
+        threads,
+    }
+}
+
+/// Figures that are always the same. With [`ENDLESS_THREADS`] only the first step of a measurement without an end.
+pub(crate) fn measured(name: String, threads: u32) -> Vec<FromWorker> {
+    let step = |done| FromWorker::Measuring { done, of: 2 };
+    if threads == ENDLESS_THREADS {
+        return vec![step(1)];
+    }
+    let measured = Measured {
+        at: SystemTime::now(),
+        driver: driver(name, threads),
+        read_bytes_per_s: 1e9,
+        operations_per_s: [(Precision::F32, 1e11)].into(),
+        spread: 0.0,
+    };
+    vec![step(1), step(2), FromWorker::Measured(Box::new(measured))]
 }
 
 /// Facts of a model with one tensor, as the options in `path` say.
@@ -66,6 +96,7 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
         chat: true,
         sampling: SamplingDefaults::default(),
         tensors: vec![tensor],
+        products: vec![Products::default()],
         footprints: vec![("cpu".to_owned(), footprint(weights))],
         unsupported: Vec::new(),
         block_tokens: BLOCK_TOKENS,
@@ -86,7 +117,7 @@ pub(crate) fn loaded(behaviour: &Behaviour, plan: Plan) -> FromWorker {
                 slots: plan.parallel as usize,
             };
             FromWorker::Loaded {
-                footprint: footprint(plan.bytes.weights).at(&limits),
+                footprint: footprint(plan.bytes.weights).at(&limits, 1),
             }
         }
         Load::Error => FromWorker::Error("the null worker was told to refuse this load".to_owned()),

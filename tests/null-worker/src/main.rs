@@ -92,6 +92,11 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
             ToWorker::Pause(number) => pause(&running, number, true),
             ToWorker::Resume(number) => pause(&running, number, false),
             ToWorker::Ping(nonce) => frames.send(FromWorker::Pong(nonce)).await?,
+            ToWorker::Measure { driver, threads, .. } => {
+                for frame in answers::measured(driver, threads) {
+                    frames.send(frame).await?;
+                }
+            }
             ToWorker::Shutdown => break,
         }
         if writer.is_finished() {

@@ -75,3 +75,24 @@ async fn support_has_everything_but_secrets() {
     assert_eq!(body["without_plan"][0]["model"], "pilot");
     assert_eq!(body["devices"]["devices"][0]["id"], "cpu");
 }
+
+#[tokio::test]
+async fn a_measurement_is_told_line_by_line_to_administrators() {
+    let served = start();
+    let path = "/admin/devices/measure?device=gpu-1";
+    let (status, text) = served.text("admin.sock", "POST", path, "").await;
+    assert_eq!(status, StatusCode::OK);
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            json!({"progress": {"device": "gpu-1", "done": 1, "of": 5}}),
+            json!({"failed": {"device": "gpu-1", "error": "model pilot works on it"}}),
+        ]
+    );
+    let (status, _) = served.json("mains.sock", "POST", path, "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}

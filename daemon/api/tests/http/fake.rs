@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, Operator, Records};
 use mains_contract::{Device, DeviceKind, EccErrors, HealthState, Inventory, Memory};
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, Latencies, Sample, Status, SupervisorError, Totals};
+use mains_supervisor::{Generation, Latencies, MeasureStep, Sample, Status, SupervisorError, Totals};
 use mains_types::{
     Caller, Choice, Demand, Event, FinishReason, Generate, GenerationError, ModelSource, NoPlan, Plan,
     Started, TokenChunk, UsageTotals,
@@ -102,6 +102,23 @@ impl Backend for Fake {
         Box::pin(async move { Err(error) })
     }
 
+    fn plan_elsewhere<'a>(
+        &'a self,
+        name: &'a str,
+        _: &'a Demand,
+        inventory: &'a Inventory,
+    ) -> BoxFuture<'a, Result<Plan, SupervisorError>> {
+        let ids: Vec<_> = inventory.devices.iter().map(|device| device.id.clone()).collect();
+        let error = SupervisorError::NoPlan {
+            model: name.to_owned(),
+            source: NoPlan {
+                reason: format!("no room on {}", ids.join(", ")),
+                nearest: Vec::new(),
+            },
+        };
+        Box::pin(async move { Err(error) })
+    }
+
     fn inventory(&self, _: bool) -> BoxFuture<'_, Result<Inventory, SupervisorError>> {
         Box::pin(async move { Ok(inventory()) })
     }
@@ -142,6 +159,27 @@ impl Backend for Fake {
         let of_cpu = (id == "cpu").then(|| (0..3).map(sample).collect::<Vec<_>>());
         let readings = of_cpu.unwrap_or_default();
         readings.into_iter().rev().take(count).rev().collect()
+    }
+
+    fn measure<'a>(
+        &'a self,
+        device: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<mpsc::Receiver<MeasureStep>, SupervisorError>> {
+        let device = device.unwrap_or("cpu").to_owned();
+        let (sender, receiver) = mpsc::channel(2);
+        let steps = [
+            MeasureStep::Progress {
+                device: device.clone(),
+                done: 1,
+                of: 5,
+            },
+            MeasureStep::Failed {
+                device,
+                reason: "model pilot works on it".to_owned(),
+            },
+        ];
+        steps.into_iter().for_each(|step| sender.try_send(step).unwrap());
+        Box::pin(async move { Ok(receiver) })
     }
 
     fn status(&self) -> Status {

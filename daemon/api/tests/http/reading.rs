@@ -135,3 +135,30 @@ async fn metrics_are_openmetrics() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_plan_for_another_box_takes_its_inventory() {
+    let served = start();
+    let (_, devices) = served.get("/v1/devices").await;
+    let plan = async |body: String| {
+        let (status, text) = served
+            .text("mains.sock", "POST", "/v1/models/pilot/plan?context=7", body)
+            .await;
+        (status, serde_json::from_str::<serde_json::Value>(&text).unwrap())
+    };
+    let (status, body) = plan(devices.to_string()).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(body["error"]["message"], "no room on cpu");
+    let (status, body) = plan("{\"devices\": 7}".to_owned()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(body["error"]["code"], "invalid_inventory");
+    let unknown = devices
+        .to_string()
+        .replace("\"kind\":\"cpu\"", "\"kind\":\"toaster\"");
+    assert!(
+        plan(unknown).await.1["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("toaster")
+    );
+}

@@ -1,22 +1,35 @@
-//! `mains devices`: one line a device, with a bar of the memory in use.
+//! `mains devices`: one line a device, with a bar of the memory in use; measured and watched on demand.
+
+use std::time::Duration;
 
 use mains_contract::Bytes;
 use mains_wire::http::{DeviceBody, DevicesBody};
 
-use crate::client::Client;
+use super::{measure, watch};
+use crate::args::DevicesArgs;
 use crate::exit::Exit;
 use crate::output;
+use crate::sockets::Sockets;
 use crate::table::{Align, Table, bar};
 
 /// Prints the devices.
-pub(crate) async fn run(client: &Client, json: bool, refresh: bool) -> anyhow::Result<Exit> {
-    let devices: DevicesBody = client.get(&format!("/v1/devices?refresh={refresh}")).await?;
-    if json {
+pub(crate) async fn run(sockets: &Sockets, args: &DevicesArgs) -> anyhow::Result<Exit> {
+    if args.watch {
+        return watch::run(sockets.widest().await, Duration::from_secs(args.interval)).await;
+    }
+    let measured = if args.measure {
+        measure::run(&sockets.admin, args.device.as_deref()).await?
+    } else {
+        Exit::Ok
+    };
+    let path = format!("/v1/devices?refresh={}", args.refresh);
+    let devices: DevicesBody = sockets.widest().await.get(&path).await?;
+    if args.json {
         output::json(&devices)?;
     } else {
         output::text(&render(&devices))?;
     }
-    Ok(Exit::Ok)
+    Ok(measured)
 }
 
 /// The table and what is wrong, as text.
@@ -55,6 +68,9 @@ fn render(devices: &DevicesBody) -> String {
     let mut text = table.render();
     for device in &devices.devices {
         text.push_str(&remarks(device));
+        if let Some(measured) = &device.measured {
+            text.push_str(&format!("{}: {}\n", device.id, measure::words(measured)));
+        }
     }
     for problem in &devices.problems {
         text.push_str(&format!("problem: {}: {}\n", problem.source, problem.error));
@@ -63,7 +79,7 @@ fn render(devices: &DevicesBody) -> String {
 }
 
 /// Why a device is not used or not well.
-fn remarks(device: &DeviceBody) -> String {
+pub(super) fn remarks(device: &DeviceBody) -> String {
     let mut text = String::new();
     if let Some(reason) = &device.unusable_because {
         text.push_str(&format!("{}: {reason}\n", device.id));
@@ -86,7 +102,9 @@ mod tests {
         let devices: DevicesBody = serde_json::from_value(json!({
             "devices": [
                 {"id": "cpu", "name": "A CPU", "kind": "cpu", "memory": {"total_bytes": 4_u64 << 30, "free_bytes": 1_u64 << 30, "shared": true},
-                 "sources": ["cpu"], "usable_by": ["cpu"], "features": [], "health": {"state": "ok", "reasons": []}},
+                 "sources": ["cpu"], "usable_by": ["cpu"], "measured": {"at": "2026-11-24T11:00:00Z",
+                 "driver": {"name": "cpu", "version": "0.1.0", "kernels": "avx2", "threads": 2}, "read_bytes_per_s": 1.5e10,
+                 "operations_per_s": {"f32": 9.0e10, "int8": 1.2e12}, "spread": 0.25}, "features": [], "health": {"state": "ok", "reasons": []}},
                 {"id": "gpu-1", "name": "A card", "kind": "gpu", "sources": ["pci"], "usable_by": [], "features": [],
                  "unusable_because": "install the driver", "health": {"state": "degraded", "reasons": ["it is hot"]}}],
             "problems": [{"source": "vulkan", "error": "it hung"}], "probed_at": "2026-11-24T08:00:00Z"}))
@@ -96,6 +114,8 @@ mod tests {
             "DEVICE  KIND  NAME    MEMORY IN USE              FREE    TOTAL  HEALTH    DRIVERS\n\
              cpu     cpu   A CPU   [###############.....]  1.0 GiB  4.0 GiB  ok        cpu\n\
              gpu-1   gpu   A card  -                             -        -  degraded  none\n\
+             cpu: reads 15.0 GB/s; computes int8 1.2 TOP/s, f32 90 GOP/s (measured 2026-11-24 by driver cpu 0.1.0, avx2, \
+             2 threads; runs 25 % apart)\n\
              gpu-1: install the driver\n\
              gpu-1: degraded: it is hot\n\
              problem: vulkan: it hung\n"

@@ -12,6 +12,7 @@ use mains_wire::http::LogLine;
 use crate::args::LogsArgs;
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
+use crate::lines::Lines;
 
 /// Where systemd keeps its run-time state; absent without systemd.
 const SYSTEMD_RUNTIME: &str = "/run/systemd/system";
@@ -70,26 +71,6 @@ fn journal(args: &LogsArgs, unreachable: ClientError) -> anyhow::Result<Exit> {
     Err(anyhow::Error::new(command.exec()).context("journalctl"))
 }
 
-/// Whole lines of what arrives in pieces.
-#[derive(Debug, Default)]
-struct Lines {
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.rest.extend_from_slice(bytes);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Vec::new();
-        };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
-        String::from_utf8_lossy(&whole)
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
 /// A line for people: time, level, message, then the values.
 fn readable(line: &str) -> String {
     let Ok(line) = serde_json::from_str::<LogLine>(line) else {
@@ -105,16 +86,7 @@ fn readable(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lines, readable};
-
-    #[test]
-    fn lines_are_whole_wherever_they_were_cut() {
-        let mut lines = Lines::default();
-        assert!(lines.push("{\"a\": \"水".as_bytes().split_at(9).0).is_empty());
-        let rest = "{\"a\": \"水\"}\nx".as_bytes();
-        assert_eq!(lines.push(&rest[9..]), ["{\"a\": \"水\"}"]);
-        assert_eq!(lines.push(b"\n"), ["x"]);
-    }
+    use super::readable;
 
     #[test]
     fn people_see_time_level_message_and_fields() {

@@ -6,12 +6,14 @@ pub(crate) mod chat;
 pub(crate) mod devices;
 pub(crate) mod docs;
 pub(crate) mod logs;
+pub(crate) mod measure;
 pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod siblings;
 pub(crate) mod status;
 pub(crate) mod support;
 pub(crate) mod usage;
+pub(crate) mod watch;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -3,4 +3,5 @@
 
 mod bench;
 mod lives;
+mod measure;
 mod requests;

@@ -1,6 +1,6 @@
 //! A model's facts on the wire.
 
-use mains_contract::{Bytes, FootprintModel};
+use mains_contract::{Bytes, FootprintModel, Products};
 use mains_types::{Digest, ModelFacts, TensorFacts};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub struct FactsWire {
     chat: bool,
     sampling: SamplingDefaultsWire,
     tensors: Vec<TensorWire>,
+    /// Numbers a token and an output row, by tensor.
+    products: Vec<(u64, u64)>,
     footprints: Vec<(String, FootprintModelWire)>,
     unsupported: Vec<(String, String)>,
     block_tokens: u32,
@@ -46,6 +48,8 @@ struct FootprintModelWire {
     scratch_per_row: u64,
     scratch_per_context_token: u64,
     scratch_per_table_entry: u64,
+    scratch_per_thread: u64,
+    scratch_per_thread_and_context_token: u64,
 }
 
 impl From<ModelFacts> for FactsWire {
@@ -57,6 +61,7 @@ impl From<ModelFacts> for FactsWire {
             cols: tensor.cols,
         });
         let footprints = facts.footprints.into_iter();
+        let products = facts.products.into_iter();
         Self {
             family: facts.family,
             digest: facts.digest.0,
@@ -69,6 +74,7 @@ impl From<ModelFacts> for FactsWire {
             chat: facts.chat,
             sampling: facts.sampling.into(),
             tensors: tensors.collect(),
+            products: products.map(|of| (of.per_token, of.per_output_row)).collect(),
             footprints: footprints.map(|(driver, model)| (driver, model.into())).collect(),
             unsupported: facts.unsupported,
             block_tokens: facts.block_tokens,
@@ -88,6 +94,19 @@ impl TryFrom<FactsWire> for ModelFacts {
                 reason: "a block has at least one position".to_owned(),
             });
         }
+        if wire.products.len() != wire.tensors.len() {
+            return Err(FrameError::Invalid {
+                what: "facts.products",
+                reason: format!("{} of {} tensors", wire.products.len(), wire.tensors.len()),
+            });
+        }
+        let products = wire
+            .products
+            .into_iter()
+            .map(|(per_token, per_output_row)| Products {
+                per_token,
+                per_output_row,
+            });
         Ok(Self {
             family: bounds::text("facts.family", wire.family, bounds::NAME_BYTES)?,
             digest: Digest(wire.digest),
@@ -100,6 +119,7 @@ impl TryFrom<FactsWire> for ModelFacts {
             chat: wire.chat,
             sampling: wire.sampling.try_into()?,
             tensors: bounds::list("facts.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?,
+            products: products.collect(),
             footprints: bounds::list(
                 "facts.footprints",
                 wire.footprints,
@@ -146,6 +166,8 @@ impl From<FootprintModel> for FootprintModelWire {
             scratch_per_row: model.scratch_per_row.0,
             scratch_per_context_token: model.scratch_per_context_token.0,
             scratch_per_table_entry: model.scratch_per_table_entry.0,
+            scratch_per_thread: model.scratch_per_thread.0,
+            scratch_per_thread_and_context_token: model.scratch_per_thread_and_context_token.0,
         }
     }
 }
@@ -162,6 +184,8 @@ impl From<FootprintModelWire> for FootprintModel {
             scratch_per_row: Bytes(wire.scratch_per_row),
             scratch_per_context_token: Bytes(wire.scratch_per_context_token),
             scratch_per_table_entry: Bytes(wire.scratch_per_table_entry),
+            scratch_per_thread: Bytes(wire.scratch_per_thread),
+            scratch_per_thread_and_context_token: Bytes(wire.scratch_per_thread_and_context_token),
         }
     }
 }

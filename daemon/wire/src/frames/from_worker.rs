@@ -1,6 +1,6 @@
 //! What a worker says to `mainsd`. None of it is trusted.
 
-use mains_contract::{Bytes, Footprint, ProbeReport};
+use mains_contract::{Bytes, Footprint, Measured, ProbeReport};
 use mains_types::{Choice, FinishReason, GenerationError, ModelFacts, Started, TokenChunk};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use super::events::{ErrorWire, FinishReasonWire, StartedWire, TokenChunkWire};
 use super::facts::FactsWire;
 use super::hello::WorkerHello;
 use super::inventory::ReportWire;
+use super::measured::MeasuredWire;
 use super::{Frame, FrameError, bounds};
 
 /// A frame from a worker.
@@ -63,6 +64,15 @@ pub enum FromWorker {
     Pong(u64),
     /// What was asked for can not be had: a load or an inspection failed. In words for whoever administers the box.
     Error(String),
+    /// So much of a measurement is done, in figures.
+    Measuring {
+        /// Figures that are known.
+        done: u32,
+        /// All of them.
+        of: u32,
+    },
+    /// What a driver was measured to do.
+    Measured(Box<Measured>),
 }
 
 /// [`FromWorker`] on the wire. Variants are only added at the end.
@@ -97,6 +107,11 @@ pub enum FromWorkerWire {
     },
     Pong(u64),
     Error(String),
+    Measuring {
+        done: u32,
+        of: u32,
+    },
+    Measured(Box<MeasuredWire>),
 }
 
 impl Frame for FromWorker {
@@ -141,6 +156,8 @@ impl Frame for FromWorker {
             },
             Self::Pong(nonce) => FromWorkerWire::Pong(nonce),
             Self::Error(message) => FromWorkerWire::Error(message),
+            Self::Measuring { done, of } => FromWorkerWire::Measuring { done, of },
+            Self::Measured(measured) => FromWorkerWire::Measured(Box::new((*measured).into())),
         }
     }
 
@@ -185,6 +202,8 @@ impl Frame for FromWorker {
             FromWorkerWire::Error(message) => {
                 Self::Error(bounds::text("error", message, bounds::MESSAGE_BYTES)?)
             }
+            FromWorkerWire::Measuring { done, of } => Self::Measuring { done, of },
+            FromWorkerWire::Measured(measured) => Self::Measured(Box::new((*measured).try_into()?)),
         })
     }
 }

@@ -5,6 +5,7 @@ use mains_contract::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::measured::DriverFactsWire;
 use super::{FrameError, bounds};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +45,7 @@ struct DeviceWire {
     link: Option<LinkWire>,
     ecc: Option<EccErrorsWire>,
     throttle: Option<Vec<String>>,
+    drivers: Vec<DriverFactsWire>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,6 +138,7 @@ impl From<Device> for DeviceWire {
             link: device.link.map(Into::into),
             ecc: device.ecc.map(Into::into),
             throttle: device.throttle,
+            drivers: device.drivers.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -193,6 +196,9 @@ impl TryFrom<DeviceWire> for Device {
                 because,
                 bounds::MESSAGE_BYTES,
             )?,
+            drivers: bounds::list("device.drivers", wire.drivers, bounds::DRIVERS, TryInto::try_into)?,
+            // A probe measures nothing; the daemon knows what was.
+            measured: None,
             features: bounds::texts(
                 "device.features",
                 wire.features,

@@ -20,6 +20,7 @@ mod generate;
 mod hello;
 mod inherited;
 mod inventory;
+mod measured;
 mod plan;
 mod sampling;
 mod to_worker;

@@ -26,6 +26,7 @@ pub struct PlanWire {
 struct SegmentWire {
     device: String,
     driver: String,
+    threads: u32,
     first_layer: u32,
     last_layer: u32,
 }
@@ -57,6 +58,7 @@ impl From<Plan> for PlanWire {
         let segments = plan.segments.into_iter().map(|segment| SegmentWire {
             device: segment.device,
             driver: segment.driver,
+            threads: segment.threads,
             first_layer: segment.first_layer,
             last_layer: segment.last_layer,
         });
@@ -108,6 +110,8 @@ impl TryFrom<PlanWire> for Plan {
                 scratch,
                 runtime,
             },
+            // A worker has no use for it.
+            predicted: None,
             tensors: bounds::list("plan.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?,
         })
     }
@@ -120,6 +124,7 @@ impl TryFrom<SegmentWire> for Segment {
         Ok(Self {
             device: bounds::text("segment.device", wire.device, bounds::NAME_BYTES)?,
             driver: bounds::text("segment.driver", wire.driver, bounds::NAME_BYTES)?,
+            threads: wire.threads,
             first_layer: wire.first_layer,
             last_layer: wire.last_layer,
         })

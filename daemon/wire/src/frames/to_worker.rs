@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use mains_contract::Bytes;
 use mains_types::{Generate, Plan};
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +32,6 @@ pub enum ToWorker {
         path: PathBuf,
         /// Drivers whose footprints are wanted; every driver when empty.
         drivers: Vec<String>,
-        /// Threads that a CPU driver would have, because its footprint depends on them; as many as there are processors
-        /// when 0. The same number as in `Load`.
-        threads: u32,
     },
     /// To `run`, once: load a model as planned. Answered by `Loaded` or `Error`.
     Load {
@@ -41,8 +39,6 @@ pub enum ToWorker {
         path: PathBuf,
         /// Where it goes.
         plan: Plan,
-        /// Threads of a CPU driver; as many as there are processors when 0.
-        threads: u32,
     },
     /// To `run`, after `Loaded`: generate. Answered by `Started`, `Tokens`, `Finished` for each choice and `Done`, or by
     /// `Failed`, each with this number.
@@ -58,6 +54,16 @@ pub enum ToWorker {
     Pause(u64),
     /// To `run`: go on with that request.
     Resume(u64),
+    /// To `run`, in place of a load: measure how fast a driver is. Answered by `Measuring` as it goes on, then by `Measured` or
+    /// `Error`.
+    Measure {
+        /// The driver's name.
+        driver: String,
+        /// Threads that share its work.
+        threads: u32,
+        /// Weights that it may load at a time.
+        bytes: Bytes,
+    },
 }
 
 /// [`ToWorker`] on the wire. Variants are only added at the end.
@@ -72,12 +78,10 @@ pub enum ToWorkerWire {
     Inspect {
         path: Vec<u8>,
         drivers: Vec<String>,
-        threads: u32,
     },
     Load {
         path: Vec<u8>,
         plan: PlanWire,
-        threads: u32,
     },
     Generate(u64, Box<GenerateWire>),
     Cancel(u64),
@@ -85,6 +89,11 @@ pub enum ToWorkerWire {
     Shutdown,
     Pause(u64),
     Resume(u64),
+    Measure {
+        driver: String,
+        threads: u32,
+        bytes: u64,
+    },
 }
 
 impl Frame for ToWorker {
@@ -96,19 +105,13 @@ impl Frame for ToWorker {
         match self {
             Self::Hello(hello) => ToWorkerWire::Hello(hello),
             Self::Probe { source, anew } => ToWorkerWire::Probe { source, anew },
-            Self::Inspect {
-                path,
-                drivers,
-                threads,
-            } => ToWorkerWire::Inspect {
+            Self::Inspect { path, drivers } => ToWorkerWire::Inspect {
                 path: path.into_os_string().into_vec(),
                 drivers,
-                threads,
             },
-            Self::Load { path, plan, threads } => ToWorkerWire::Load {
+            Self::Load { path, plan } => ToWorkerWire::Load {
                 path: path.into_os_string().into_vec(),
                 plan: plan.into(),
-                threads,
             },
             Self::Generate(number, generate) => ToWorkerWire::Generate(number, Box::new(generate.into())),
             Self::Cancel(number) => ToWorkerWire::Cancel(number),
@@ -116,6 +119,15 @@ impl Frame for ToWorker {
             Self::Shutdown => ToWorkerWire::Shutdown,
             Self::Pause(number) => ToWorkerWire::Pause(number),
             Self::Resume(number) => ToWorkerWire::Resume(number),
+            Self::Measure {
+                driver,
+                threads,
+                bytes,
+            } => ToWorkerWire::Measure {
+                driver,
+                threads,
+                bytes: bytes.0,
+            },
         }
     }
 
@@ -126,19 +138,13 @@ impl Frame for ToWorker {
                 source: bounds::text("probe.source", source, bounds::NAME_BYTES)?,
                 anew,
             },
-            ToWorkerWire::Inspect {
-                path,
-                drivers,
-                threads,
-            } => Self::Inspect {
+            ToWorkerWire::Inspect { path, drivers } => Self::Inspect {
                 path: bounded_path(path)?,
                 drivers: bounds::texts("inspect.drivers", drivers, bounds::DRIVERS, bounds::NAME_BYTES)?,
-                threads,
             },
-            ToWorkerWire::Load { path, plan, threads } => Self::Load {
+            ToWorkerWire::Load { path, plan } => Self::Load {
                 path: bounded_path(path)?,
                 plan: plan.try_into()?,
-                threads,
             },
             ToWorkerWire::Generate(number, generate) => Self::Generate(number, (*generate).try_into()?),
             ToWorkerWire::Cancel(number) => Self::Cancel(number),
@@ -146,6 +152,15 @@ impl Frame for ToWorker {
             ToWorkerWire::Shutdown => Self::Shutdown,
             ToWorkerWire::Pause(number) => Self::Pause(number),
             ToWorkerWire::Resume(number) => Self::Resume(number),
+            ToWorkerWire::Measure {
+                driver,
+                threads,
+                bytes,
+            } => Self::Measure {
+                driver: bounds::text("measure.driver", driver, bounds::NAME_BYTES)?,
+                threads,
+                bytes: Bytes(bytes),
+            },
         })
     }
 }

@@ -4,6 +4,7 @@ use mains_contract::{Device, EccErrors, Inventory, Link};
 use serde::{Deserialize, Serialize};
 
 use super::SampleBody;
+use super::measured_body::{DriverBody, MeasuredBody};
 
 /// The devices of the box.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,12 @@ pub struct DeviceBody {
     /// When none does: what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusable_because: Option<String>,
+    /// What the allocations and the speed of those drivers depend on here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drivers: Vec<DriverBody>,
+    /// How fast one of them was measured to be, when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<MeasuredBody>,
     /// Instruction sets and extensions.
     pub features: Vec<String>,
     /// Degrees Celsius.
@@ -196,6 +203,8 @@ impl From<&Device> for DeviceBody {
             sources: device.sources.clone(),
             usable_by: device.usable_by.clone(),
             unusable_because: device.unusable_because.clone(),
+            drivers: device.drivers.iter().map(Into::into).collect(),
+            measured: device.measured.as_ref().map(Into::into),
             features: device.features.clone(),
             temperature_c: device.temperature_c,
             power_w: device.power_w,

@@ -6,12 +6,14 @@
 //! | `POST /v1/completions` | [`Completion`], or `data:` [`Completion`] events and `data: [DONE]` |
 //! | `GET /v1/models`, `/v1/models/{id}` | [`ModelList`], [`ModelBody`] |
 //! | `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=` | [`PlanBody`] |
+//! | `POST` to the same with the [`DevicesBody`] of another box | [`PlanBody`] |
 //! | `GET /v1/devices?refresh=` | [`DevicesBody`] |
 //! | `GET /v1/status` | [`StatusBody`] |
 //! | `GET /v1/usage?by=&since=`, `/v1/requests?since=&limit=` | [`UsageReport`], array of [`RequestRow`] |
 //! | `GET /healthz`, `/readyz` | [`ProbeBody`] |
 //! | `POST /admin/models/{id}/load`, `/unload` | [`ModelChanged`] |
 //! | `POST /admin/reload` | [`ReloadBody`] |
+//! | `POST /admin/devices/measure?device=` | [`MeasureEvent`]s, `application/x-ndjson` |
 //! | `POST /admin/backup` | the bytes of a checked backup of the ledger, `application/vnd.sqlite3` |
 //! | `GET /admin/logs?lines=&follow=` | [`LogLine`]s, `application/x-ndjson` |
 //! | `GET /admin/support` | [`SupportBody`] |
@@ -27,10 +29,12 @@ mod devices_body;
 mod error_body;
 mod fields;
 mod history_body;
+mod inventory;
 mod json;
 mod ledger_body;
 mod limits;
 mod logprobs;
+mod measured_body;
 mod messages;
 mod models_body;
 mod plan_body;
@@ -53,14 +57,16 @@ pub use devices_body::{
 };
 pub use error_body::{ErrorBody, ErrorDetail};
 pub use history_body::SampleBody;
+pub use inventory::InventoryError;
 pub use ledger_body::{RequestRow, UsageReport, UsageRow};
 pub use limits::{
     DEFAULT_COMPLETION_TOKENS, MAX_BODY_BYTES, MAX_CHOICES, MAX_KEEP_ALIVE_S, MAX_LEGACY_LOGPROBS,
     MAX_LOGIT_BIAS, MAX_N, MAX_STOP_BYTES, MAX_STOPS, MAX_TOP_LOGPROBS,
 };
 pub use logprobs::{ChatLogprob, ChatLogprobs, CompletionLogprobs, LEAST_LOGPROB, TopLogprob};
+pub use measured_body::{DriverBody, MeasureEvent, MeasuredBody};
 pub use models_body::{ModelBody, ModelList};
-pub use plan_body::{PlanBody, PlanBytesBody, SegmentBody, TensorBody};
+pub use plan_body::{PlanBody, PlanBytesBody, PredictedBody, SegmentBody, TensorBody};
 pub use request_error::RequestError;
 pub use status_body::{
     LedgerStatus, LogLine, ModelChanged, ModelStatus, NoPlanBody, ProbeBody, ReloadBody, ReservationBody,

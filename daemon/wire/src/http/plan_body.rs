@@ -1,11 +1,12 @@
-//! `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=` (`memory` in bytes). When nothing fits the status is 422
+//! `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=` (`memory` in bytes), or `POST` with the [`crate::http::DevicesBody`]
+//! of another box that it is to be planned for. When nothing fits the status is 422
 //! and the body an [`crate::http::ErrorBody`] with code `no_plan` and `nearest`.
 
 use mains_types::Plan;
 use serde::{Deserialize, Serialize};
 
 /// Where a model goes and what it takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanBody {
     /// The model's name.
     pub model: String,
@@ -21,6 +22,9 @@ pub struct PlanBody {
     pub kv_type: String,
     /// Every byte, by use.
     pub bytes: PlanBytesBody,
+    /// How fast it will be, when its device was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<PredictedBody>,
     /// Tensors with their types.
     pub tensors: Vec<TensorBody>,
 }
@@ -32,10 +36,22 @@ pub struct SegmentBody {
     pub device: String,
     /// The driver.
     pub driver: String,
+    /// Threads that share its work.
+    pub threads: u32,
     /// First layer.
     pub first_layer: u32,
     /// Last layer, included.
     pub last_layer: u32,
+}
+
+/// The speed of one sequence, from what was measured on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PredictedBody {
+    /// Tokens of a prompt a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill_tokens_per_s: Option<f64>,
+    /// Tokens of an answer a second, with a context that is half full.
+    pub decode_tokens_per_s: f64,
 }
 
 /// Bytes by use.
@@ -78,6 +94,7 @@ impl From<&Plan> for PlanBody {
                 .map(|segment| SegmentBody {
                     device: segment.device.clone(),
                     driver: segment.driver.clone(),
+                    threads: segment.threads,
                     first_layer: segment.first_layer,
                     last_layer: segment.last_layer,
                 })
@@ -93,6 +110,10 @@ impl From<&Plan> for PlanBody {
                 runtime: plan.bytes.runtime.0,
                 total: plan.bytes.total().0,
             },
+            predicted: plan.predicted.map(|predicted| PredictedBody {
+                prefill_tokens_per_s: predicted.prefill_tokens_per_s,
+                decode_tokens_per_s: predicted.decode_tokens_per_s,
+            }),
             tensors: plan
                 .tensors
                 .iter()

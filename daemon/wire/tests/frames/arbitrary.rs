@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState, Link,
-    Memory, ProbeReport, Problem, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, Health,
+    HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
 };
 use mains_types::{
     ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
@@ -14,7 +16,7 @@ use mains_types::{
     TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -52,16 +54,12 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
             role,
         })
     });
-    let inspect =
-        (path(), vec(text(), 0..3), any::<u32>()).prop_map(|(path, drivers, threads)| ToWorker::Inspect {
-            path,
-            drivers,
-            threads,
-        });
-    let load = (path(), plan(), any::<u32>()).prop_map(|(path, plan, threads)| ToWorker::Load {
-        path,
-        plan,
+    let inspect = (path(), vec(text(), 0..3)).prop_map(|(path, drivers)| ToWorker::Inspect { path, drivers });
+    let load = (path(), plan()).prop_map(|(path, plan)| ToWorker::Load { path, plan });
+    let measure = (text(), any::<u32>(), bytes()).prop_map(|(driver, threads, bytes)| ToWorker::Measure {
+        driver,
         threads,
+        bytes,
     });
     prop_oneof![
         hello,
@@ -74,6 +72,7 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         Just(ToWorker::Shutdown),
         any::<u64>().prop_map(ToWorker::Pause),
         any::<u64>().prop_map(ToWorker::Resume),
+        measure,
     ]
 }
 
@@ -120,6 +119,8 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
         (number(), error()).prop_map(|(number, error)| FromWorker::Failed { number, error }),
         number().prop_map(FromWorker::Pong),
         text().prop_map(FromWorker::Error),
+        any::<(u32, u32)>().prop_map(|(done, of)| FromWorker::Measuring { done, of }),
+        measured().prop_map(|measured| FromWorker::Measured(Box::new(measured))),
     ]
 }
 
@@ -177,15 +178,15 @@ fn sampling() -> impl Strategy<Value = Sampling> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let segment =
-        (text(), text(), any::<(u32, u32)>()).prop_map(|(device, driver, (first_layer, last_layer))| {
-            Segment {
-                device,
-                driver,
-                first_layer,
-                last_layer,
-            }
-        });
+    let segment = (text(), text(), any::<[u32; 3]>()).prop_map(
+        |(device, driver, [threads, first_layer, last_layer])| Segment {
+            device,
+            driver,
+            threads,
+            first_layer,
+            last_layer,
+        },
+    );
     let tensor =
         (text(), format(), bytes()).prop_map(|(name, format, bytes)| PlannedTensor { name, format, bytes });
     let head = (text(), any::<[u8; 32]>(), format());
@@ -211,21 +212,15 @@ fn plan() -> impl Strategy<Value = Plan> {
                     scratch,
                     runtime,
                 },
+                predicted: None,
                 tensors,
             }
         },
     )
 }
 
-fn facts() -> impl Strategy<Value = ModelFacts> {
-    let tensor =
-        (text(), format(), any::<(u64, u64)>()).prop_map(|(name, format, (rows, cols))| TensorFacts {
-            name,
-            format,
-            rows,
-            cols,
-        });
-    let footprint = any::<[u64; 9]>().prop_map(|sizes| {
+fn footprint() -> impl Strategy<Value = FootprintModel> {
+    any::<[u64; 11]>().prop_map(|sizes| {
         let [
             weights,
             state,
@@ -236,6 +231,8 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             scratch_row,
             scratch_token,
             table_entry,
+            thread,
+            thread_and_token,
         ] = sizes.map(Bytes);
         FootprintModel {
             weights,
@@ -247,12 +244,32 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             scratch_per_row: scratch_row,
             scratch_per_context_token: scratch_token,
             scratch_per_table_entry: table_entry,
+            scratch_per_thread: thread,
+            scratch_per_thread_and_context_token: thread_and_token,
         }
-    });
+    })
+}
+
+fn facts() -> impl Strategy<Value = ModelFacts> {
+    let tensor = (text(), format(), any::<[u64; 4]>()).prop_map(
+        |(name, format, [rows, cols, per_token, per_output_row])| {
+            let products = Products {
+                per_token,
+                per_output_row,
+            };
+            let tensor = TensorFacts {
+                name,
+                format,
+                rows,
+                cols,
+            };
+            (tensor, products)
+        },
+    );
     let head = (text(), any::<[u8; 32]>(), any::<bool>(), sampling_defaults());
     let lists = (
         vec(tensor, 0..3),
-        vec((text(), footprint), 0..3),
+        vec((text(), footprint()), 0..3),
         vec((text(), text()), 0..3),
     );
     (head, lists, any::<[u32; 4]>(), 1..=u32::MAX, any::<[u64; 3]>()).prop_map(
@@ -264,6 +281,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             sizes,
         )| {
             let [layers, width, vocabulary, context] = counts;
+            let (tensors, products) = tensors.into_iter().unzip();
             let [file_bytes, parameters, runtime] = sizes;
             ModelFacts {
                 family,
@@ -277,6 +295,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
                 chat,
                 sampling,
                 tensors,
+                products,
                 footprints,
                 unsupported,
                 block_tokens,
@@ -354,6 +373,46 @@ fn report() -> impl Strategy<Value = ProbeReport> {
         .prop_map(|(devices, problems)| ProbeReport { devices, problems })
 }
 
+fn driver() -> impl Strategy<Value = DriverFacts> {
+    (text(), text(), text(), any::<u32>()).prop_map(|(name, version, kernels, threads)| DriverFacts {
+        name,
+        version,
+        kernels,
+        threads,
+    })
+}
+
+fn measured() -> impl Strategy<Value = Measured> {
+    let speed = || 1e-3..1e18_f64;
+    let operations = btree_map(select(Precision::ALL.to_vec()), speed(), 0..=Precision::ALL.len());
+    let since_1970 = (0..1_u64 << 40, 0..1_000_000_000_u32);
+    (since_1970, driver(), speed(), operations, 0.0..10.0).prop_map(
+        |((seconds, nanos), driver, read_bytes_per_s, operations_per_s, spread)| Measured {
+            at: UNIX_EPOCH + Duration::new(seconds, nanos),
+            driver,
+            read_bytes_per_s,
+            operations_per_s,
+            spread,
+        },
+    )
+}
+
+fn link() -> impl Strategy<Value = Link> {
+    any::<[Option<u32>; 4]>().prop_map(|[generation, width, max_generation, max_width]| Link {
+        generation,
+        width,
+        max_generation,
+        max_width,
+    })
+}
+
+fn ecc() -> impl Strategy<Value = EccErrors> {
+    any::<[Option<u64>; 2]>().prop_map(|[corrected, uncorrected]| EccErrors {
+        corrected,
+        uncorrected,
+    })
+}
+
 fn device() -> impl Strategy<Value = Device> {
     use DeviceKind::{Cpu, Gpu, IntegratedGpu, Npu, Software};
     use HealthState::{Degraded, Failed, Lost};
@@ -375,17 +434,13 @@ fn device() -> impl Strategy<Value = Device> {
     let lists = [vec(text(), 0..3), vec(text(), 0..3), vec(text(), 0..3)];
     let number = || of(-1e6..1e6_f64);
     let numbers = [number(), number(), number(), number(), number()];
-    let link = any::<[Option<u32>; 4]>().prop_map(|[generation, width, max_generation, max_width]| Link {
-        generation,
-        width,
-        max_generation,
-        max_width,
-    });
-    let ecc = any::<[Option<u64>; 2]>().prop_map(|[corrected, uncorrected]| EccErrors {
-        corrected,
-        uncorrected,
-    });
-    let readings = (numbers, of(link), of(ecc), of(vec(text(), 0..3)));
+    let readings = (
+        numbers,
+        of(link()),
+        of(ecc()),
+        of(vec(text(), 0..3)),
+        vec(driver(), 0..3),
+    );
     let parts = (kind, of(memory), of(runtime), health, of(text()));
     (names, parts, lists, readings).prop_map(
         |(
@@ -395,7 +450,7 @@ fn device() -> impl Strategy<Value = Device> {
             readings,
         )| {
             let [sources, usable_by, features] = lists;
-            let (numbers, link, ecc, throttle) = readings;
+            let (numbers, link, ecc, throttle, drivers) = readings;
             let [temperature_c, power_w, power_limit_w, energy_j, utilization] = numbers;
             Device {
                 id,
@@ -410,6 +465,8 @@ fn device() -> impl Strategy<Value = Device> {
                 sources,
                 usable_by,
                 unusable_because: because,
+                drivers,
+                measured: None,
                 features,
                 temperature_c,
                 power_w,

@@ -65,11 +65,16 @@ fn facts_are_bounded() {
         ..facts.tensors[0].clone()
     };
     facts.tensors = vec![tensor; bounds::TENSORS + 1];
+    facts.products = vec![facts.products[0]; bounds::TENSORS + 1];
     assert_eq!(refused(FromWorker::Facts(Box::new(facts))), "facts.tensors");
 
     let mut facts = samples::facts();
     facts.tensors[0].name = "a".repeat(bounds::NAME_BYTES + 1);
     assert_eq!(refused(FromWorker::Facts(Box::new(facts))), "tensor.name");
+
+    let mut facts = samples::facts();
+    facts.products.clear();
+    assert_eq!(refused(FromWorker::Facts(Box::new(facts))), "facts.products");
 
     let mut facts = samples::facts();
     facts.block_tokens = 0;

@@ -1,8 +1,10 @@
 //! One fixed frame of every variant, with every field set.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, EccErrors, Footprint, FootprintModel, Health, HealthState, Link,
-    Memory, ProbeReport, Problem, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, Health,
+    HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
 };
 use mains_types::{
     ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
@@ -35,7 +37,6 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
             ToWorker::Inspect {
                 path: path(),
                 drivers: vec!["cpu".to_owned()],
-                threads: 2,
             },
         ),
         (
@@ -43,7 +44,6 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
             ToWorker::Load {
                 path: path(),
                 plan: plan(),
-                threads: 2,
             },
         ),
         ("to.generate", ToWorker::Generate(7, generate())),
@@ -52,6 +52,14 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ("to.shutdown", ToWorker::Shutdown),
         ("to.pause", ToWorker::Pause(7)),
         ("to.resume", ToWorker::Resume(7)),
+        (
+            "to.measure",
+            ToWorker::Measure {
+                driver: "cpu".to_owned(),
+                threads: 2,
+                bytes: Bytes(1 << 30),
+            },
+        ),
     ]
 }
 
@@ -120,6 +128,8 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("from.failed", FromWorker::Failed { number, error }),
         ("from.pong", FromWorker::Pong(300)),
         ("from.error", FromWorker::Error("no such file".to_owned())),
+        ("from.measuring", FromWorker::Measuring { done: 1, of: 300 }),
+        ("from.measured", FromWorker::Measured(Box::new(measured()))),
     ]
 }
 
@@ -183,6 +193,7 @@ pub(crate) fn plan() -> Plan {
         segments: vec![Segment {
             device: "cpu".to_owned(),
             driver: "reference".to_owned(),
+            threads: 2,
             first_layer: 0,
             last_layer: 3,
         }],
@@ -199,6 +210,7 @@ pub(crate) fn plan() -> Plan {
             scratch: Bytes(4),
             runtime: Bytes(5),
         },
+        predicted: None,
         tensors: vec![PlannedTensor {
             name: "output.weight".to_owned(),
             format: BlockFormat::Q4_K,
@@ -219,6 +231,8 @@ pub(crate) fn facts() -> ModelFacts {
         scratch_per_row: Bytes(6),
         scratch_per_context_token: Bytes(7),
         scratch_per_table_entry: Bytes(9),
+        scratch_per_thread: Bytes(10),
+        scratch_per_thread_and_context_token: Bytes(11),
     };
     ModelFacts {
         family: "qwen3".to_owned(),
@@ -243,10 +257,34 @@ pub(crate) fn facts() -> ModelFacts {
             rows: 3000,
             cols: 256,
         }],
+        products: vec![Products {
+            per_token: 1,
+            per_output_row: 768_000,
+        }],
         footprints: vec![("cpu".to_owned(), model)],
         unsupported: vec![("vulkan".to_owned(), "no rope".to_owned())],
         block_tokens: 16,
         runtime: Bytes(1 << 20),
+    }
+}
+
+fn driver() -> DriverFacts {
+    DriverFacts {
+        name: "gpu".to_owned(),
+        version: "0.1.0".to_owned(),
+        kernels: "subgroups".to_owned(),
+        threads: 1,
+    }
+}
+
+/// A measurement with every field set.
+fn measured() -> Measured {
+    Measured {
+        at: UNIX_EPOCH + Duration::new(2_000, 7),
+        driver: driver(),
+        read_bytes_per_s: 4.5e10,
+        operations_per_s: [(Precision::Int8, 1e12), (Precision::F32, 1e11)].into(),
+        spread: 0.125,
     }
 }
 
@@ -272,6 +310,8 @@ fn report() -> ProbeReport {
         sources: vec!["vulkan".to_owned()],
         usable_by: vec!["gpu".to_owned()],
         unusable_because: Some("install its driver".to_owned()),
+        drivers: vec![driver()],
+        measured: None,
         features: vec!["f16".to_owned()],
         temperature_c: Some(40.5),
         power_w: Some(20.25),

@@ -2,12 +2,13 @@
 
 mod digest;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mains_contract::{Bytes, StepLimits};
+use mains_contract::{Bytes, Products, StepLimits};
 use mains_engine::EngineConfig;
 use mains_engine::models::{Checkpoint, Model, ModelOptions};
 use mains_types::ModelFacts;
@@ -24,12 +25,8 @@ const BLOCK_TOKENS: u32 = 16;
 pub(crate) fn work(inbox: Inbox<Infallible>, outbox: Outbox) -> Result<()> {
     loop {
         match inbox.wait()? {
-            Message::Frame(ToWorker::Inspect {
-                path,
-                drivers,
-                threads,
-            }) => {
-                let answer = match facts(&path, &drivers, threads, || inbox.beat()) {
+            Message::Frame(ToWorker::Inspect { path, drivers }) => {
+                let answer = match facts(&path, &drivers, || inbox.beat()) {
                     Ok(facts) => FromWorker::Facts(Box::new(facts)),
                     Err(error) => FromWorker::Error(message(&error)),
                 };
@@ -49,12 +46,7 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
 }
 
 /// Reads and judges the files at `path`. `beat` is called between pieces of work.
-fn facts(
-    path: &Path,
-    wanted: &[String],
-    threads: u32,
-    beat: impl FnMut() -> Result<()>,
-) -> Result<ModelFacts> {
+fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Result<ModelFacts> {
     let checkpoint = Arc::new(Checkpoint::open(path)?);
     let options = ModelOptions::default();
     let model = Model::from_checkpoint(checkpoint, &options).with_context(|| path.display().to_string())?;
@@ -64,7 +56,7 @@ fn facts(
     let (mut footprints, mut unsupported) = (Vec::new(), Vec::new());
     let asked_for = |name: &&str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     for name in drivers::NAMES.into_iter().filter(asked_for) {
-        let driver = drivers::open(name, drivers::threads(threads))?;
+        let driver = drivers::open(name, None)?;
         match drivers::check(&*driver, &model.graph, &formats) {
             Ok(()) => footprints.push((name.to_owned(), driver.footprint(&model.graph, &formats))),
             Err(refusal) => unsupported.push((name.to_owned(), refusal.to_string())),
@@ -82,12 +74,23 @@ fn facts(
         context: info.context,
         chat: vocabulary.template.is_ok(),
         sampling: info.sampling,
+        products: products(&model),
         tensors: model.weights.tensors().cloned().collect(),
         footprints,
         unsupported,
         block_tokens: BLOCK_TOKENS,
         runtime: runtime(info.vocabulary),
     })
+}
+
+/// By tensor, in the order of the files' facts: tensors that the graph does not use are multiplied by nothing.
+fn products(model: &Model) -> Vec<Products> {
+    let names = model.graph.weights().iter().map(|weight| weight.name.as_str());
+    let by_name: HashMap<_, _> = names.zip(model.graph.products()).collect();
+    let tensors = model.weights.tensors();
+    tensors
+        .map(|tensor| by_name.get(tensor.name.as_str()).copied().unwrap_or_default())
+        .collect()
 }
 
 /// What a worker takes beside the driver's arenas.

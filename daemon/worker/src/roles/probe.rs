@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use mains_contract::{Probe, Watch};
 use mains_wire::frames::{FromWorker, ToWorker};
 
+use crate::drivers;
 use crate::inbox::{Inbox, Message, Outbox};
 
 /// How often a worker that waits shows its unit's watchdog that it lives.
@@ -59,7 +60,10 @@ impl<F: Fn(&str) -> Option<Box<dyn Probe + Send>>> OneSource<F> {
             }
         };
         Ok(match watch.read(now) {
-            Ok(report) => FromWorker::Report(report),
+            Ok(mut report) => {
+                report.devices.iter_mut().try_for_each(drivers::describe)?;
+                FromWorker::Report(report)
+            }
             Err(error) => FromWorker::Error(error.to_string()),
         })
     }

@@ -59,7 +59,6 @@ async fn inspect_says_what_is_wrong_with_a_model() {
     let inspect = |path: std::path::PathBuf| ToWorker::Inspect {
         path,
         drivers: Vec::new(),
-        threads: 0,
     };
     let notes = pilot().with_file_name("README.md");
     let Some(FromWorker::Error(message)) = worker.ask(inspect(notes)).await else {

@@ -47,11 +47,12 @@ fn cut(whole: &Plan, parts: &[(&str, u32)]) -> Plan {
         state,
         activations,
         scratch,
-    } = model_of_all.at(&limits);
+    } = model_of_all.at(&limits, whole.segments[0].threads);
     let last_layers = ends.chain([model.info.layers - 1]);
     let segment = |((driver, first_layer), last_layer): (&(&str, u32), u32)| Segment {
         device: "cpu".to_owned(),
         driver: (*driver).to_owned(),
+        threads: whole.segments[0].threads,
         first_layer: *first_layer,
         last_layer,
     };

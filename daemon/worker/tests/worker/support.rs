@@ -167,7 +167,6 @@ pub(crate) fn load(plan: &Plan) -> ToWorker {
     ToWorker::Load {
         path: pilot(),
         plan: plan.clone(),
-        threads: 0,
     }
 }
 
@@ -199,7 +198,6 @@ pub(crate) async fn facts() -> ModelFacts {
     let inspect = ToWorker::Inspect {
         path: pilot(),
         drivers: vec!["cpu".to_owned()],
-        threads: 0,
     };
     match worker.ask(inspect).await {
         Some(FromWorker::Facts(facts)) => *facts,

@@ -23,7 +23,7 @@ pub(super) struct Loaded {
 }
 
 /// Loads the model at `path` exactly as `plan` says, or fails. `beat` is called for every tensor.
-pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Result<()>) -> Result<Loaded> {
+pub(super) fn load(path: &Path, plan: &Plan, beat: &dyn Fn() -> Result<()>) -> Result<Loaded> {
     let tensors = plan.tensors.iter();
     let options = ModelOptions {
         kv_format: plan.kv_format,
@@ -50,7 +50,7 @@ pub(super) fn load(path: &Path, plan: &Plan, threads: u32, beat: &dyn Fn() -> Re
     };
     let mut parts = Vec::with_capacity(plan.segments.len());
     for (segment, graph) in plan.segments.iter().zip(segments.graphs()) {
-        let driver = drivers::open(&segment.driver, drivers::threads(threads))?;
+        let driver = drivers::open(&segment.driver, drivers::threads(segment.threads))?;
         drivers::check(&*driver, graph, &model.formats_of(graph))?;
         parts.push(driver.load(Arc::clone(graph), &source, &limits)?);
     }
@@ -129,7 +129,7 @@ fn keeps(plan: &Plan, taken: &Footprint) -> Result<()> {
     ensure!(
         planned == *taken,
         "the plan allows {planned:?} but the load takes {taken:?}; the model's files changed since they were \
-         planned, or the plan was made for another number of threads"
+         planned"
     );
     Ok(())
 }
@@ -160,6 +160,7 @@ mod tests {
         let segment = |(first_layer, last_layer): &(u32, u32)| Segment {
             device: "cpu".to_owned(),
             driver: "cpu".to_owned(),
+            threads: 1,
             first_layer: *first_layer,
             last_layer: *last_layer,
         };

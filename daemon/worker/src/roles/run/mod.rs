@@ -5,6 +5,7 @@
 
 mod choice;
 mod load;
+mod measure;
 mod prepare;
 mod requests;
 mod start;
@@ -26,10 +27,13 @@ use requests::Requests;
 /// Loads what the daemon says, then generates until the connection ends.
 pub(crate) fn work(inbox: Inbox<Prepared>, outbox: Outbox) -> Result<()> {
     let loaded = match inbox.wait()? {
-        Message::Frame(ToWorker::Load { path, plan, threads }) => {
-            load::load(&path, &plan, threads, &|| inbox.beat())
-        }
-        _ => bail!("a load comes first"),
+        Message::Frame(ToWorker::Load { path, plan }) => load::load(&path, &plan, &|| inbox.beat()),
+        Message::Frame(ToWorker::Measure {
+            driver,
+            threads,
+            bytes,
+        }) => return measure::answer(&driver, threads, bytes, &inbox, &outbox),
+        _ => bail!("a load or a measurement comes first"),
     };
     let loaded = match loaded {
         Ok(loaded) => loaded,
