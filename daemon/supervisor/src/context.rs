@@ -8,7 +8,7 @@ use mains_contract::{Device, DeviceKind, Inventory};
 use mains_types::GenerationErrorKind;
 use tokio_util::task::TaskTracker;
 
-use crate::devices::Devices;
+use crate::devices::{Devices, Freshness};
 use crate::inspect::Inspector;
 use crate::measure::Turn;
 use crate::measurements::Measurements;
@@ -63,10 +63,10 @@ impl Context {
     /// The devices as models are planned on them, with `threads` where that is configured and what was measured.
     pub(crate) async fn inventory(
         &self,
-        refresh: bool,
+        freshness: Freshness,
         threads: Option<u32>,
     ) -> Result<Inventory, SupervisorError> {
-        let mut inventory = self.devices.inventory(refresh).await?;
+        let mut inventory = self.devices.inventory(freshness).await?;
         for device in &mut inventory.devices {
             configure(device, threads);
             self.measurements.complete(device);
@@ -128,8 +128,10 @@ impl Context {
     }
 }
 
-/// Drivers that compute on the CPU have as many threads there as are configured.
+/// Only drivers that may compute on `device` count, and those on the CPU have as many threads as are configured.
 fn configure(device: &mut Device, threads: Option<u32>) {
+    let usable = &device.usable_by;
+    device.drivers.retain(|driver| usable.contains(&driver.name));
     let Some(threads) = threads.filter(|_| device.kind == DeviceKind::Cpu) else {
         return;
     };

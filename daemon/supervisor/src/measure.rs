@@ -9,6 +9,7 @@ use mains_wire::frames::{FromWorker, ToWorker};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc, watch};
 
 use crate::context::Context;
+use crate::devices::Freshness;
 use crate::link::{self, Link, LinkError, Started};
 use crate::{Limits, ModelState, Role, SupervisorError, WorkerProcess};
 
@@ -97,7 +98,7 @@ pub(crate) async fn measure(
     asked: Option<&str>,
     threads: Option<u32>,
 ) -> Result<mpsc::Receiver<MeasureStep>, SupervisorError> {
-    let inventory = context.inventory(true, threads).await?;
+    let inventory = context.inventory(Freshness::Memory, threads).await?;
     let devices = match asked {
         Some(id) => {
             let found = inventory.devices.iter().find(|device| device.id == id);

@@ -142,6 +142,11 @@ fn merge(mut known: Device, other: Device) -> Device {
     union(&mut known.sources, other.sources);
     union(&mut known.usable_by, other.usable_by);
     union(&mut known.features, other.features);
+    for driver in other.drivers {
+        if known.drivers.iter().all(|facts| facts.name != driver.name) {
+            known.drivers.push(driver);
+        }
+    }
     if other.health.state.severity() > known.health.state.severity() {
         known.health.state = other.health.state;
     }
