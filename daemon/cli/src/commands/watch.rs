@@ -40,13 +40,11 @@ pub(crate) async fn run(client: &Client, interval: Duration) -> anyhow::Result<E
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let looking = async {
-        // Everything is looked for once; from then on what the daemon samples is shown.
-        let mut path = "/v1/devices?refresh=true";
         loop {
             ticks.tick().await;
-            let devices: DevicesBody = client.get(path).await?;
+            // What the daemon reads of its devices all the time: looking costs them nothing.
+            let devices: DevicesBody = client.get("/v1/devices").await?;
             screen.show(&devices)?;
-            path = "/v1/devices";
         }
     };
     let ended: anyhow::Result<()> = tokio::select! {
