@@ -18,11 +18,12 @@ pub(crate) fn predict(costs: &Costs<'_>, device: &Device, shape: Shape) -> Optio
         .sum();
     let half = u64::from(shape.context / 2);
     let state = costs.footprint.state_per_token.times(half) + costs.footprint.state_per_sequence;
+    // A model without any product, or without any state, has no speed there.
+    let speed = |seconds: f64| (seconds > 0.0).then(|| seconds.recip());
     Some(Predicted {
-        prefill_tokens_per_s: prefill_seconds(measured, tensors()).map(f64::recip),
-        decode_tokens_per_s: measured.read_bytes_per_s / (weights + number(state)),
+        prefill_tokens_per_s: prefill_seconds(measured, tensors()).and_then(speed),
+        decode_tokens_per_s: speed((weights + number(state)) / measured.read_bytes_per_s)?,
     })
-    .filter(is_finite)
 }
 
 /// Bytes of a tensor that one token of an answer reads.
@@ -48,12 +49,6 @@ fn prefill_seconds<'a>(
         // A multiply-add is two operations.
         Some(seconds + 2.0 * to_f64(products.per_token) / measured.operations(tensor.format)?)
     })
-}
-
-/// A model without any product, or an absurd measurement, has no speed.
-fn is_finite(predicted: &Predicted) -> bool {
-    let prefill = predicted.prefill_tokens_per_s.unwrap_or(1.0);
-    prefill.is_finite() && predicted.decode_tokens_per_s.is_finite()
 }
 
 fn number(bytes: Bytes) -> f64 {

@@ -44,7 +44,13 @@ async fn figures_are_kept_and_plans_predict_by_them() {
     let measured = inventory.devices[0].measured.clone().unwrap();
     assert_eq!(measured.operations_per_s[&Precision::F32], 1e11);
     let after = bench.supervisor.plan("m", &Demand::default()).await.unwrap();
-    assert!(after.predicted.is_some());
+    // A token reads half of the state of 2,048 positions, and the null model multiplies by no weight.
+    let predicted = after.predicted.unwrap();
+    assert!(
+        (predicted.decode_tokens_per_s - 1e9 / (1024.0 * 1024.0)).abs() < 1e-6,
+        "{predicted:?}"
+    );
+    assert_eq!(predicted.prefill_tokens_per_s, None);
     assert_eq!(
         after.bytes, before.bytes,
         "what is predicted changes nothing that is planned"
