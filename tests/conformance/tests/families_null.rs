@@ -112,7 +112,7 @@ fn loads_take_what_the_list_of_commands_says() {
             let formats = model.formats_of(&graph);
             let support = |node: &Node| driver.supports(&graph, node, &formats);
             graph.nodes().iter().try_for_each(support).unwrap();
-            let said = driver.footprint(&graph, &formats).at(&LIMITS);
+            let said = driver.footprint(&graph, &formats).at(&LIMITS, 1);
             assert_eq!(
                 lower(&graph).allocations(&graph, &formats, &LIMITS),
                 said,

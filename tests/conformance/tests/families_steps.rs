@@ -8,7 +8,7 @@ use mains_conformance::families::{folders, open};
 use mains_conformance::ops::{available, cpu, reference};
 use mains_conformance::seeds::for_seeds;
 use mains_contract::{
-    BlockFormat, BlockId, Driver, FootprintModel, Graph, LoadedModel, OutputName, SequenceSpan,
+    BlockFormat, BlockId, Driver, DriverFacts, FootprintModel, Graph, LoadedModel, OutputName, SequenceSpan,
     SequenceState, SlotId, Step, StepLimits,
 };
 use mains_engine::Segments;
@@ -367,7 +367,8 @@ fn load(model: &Model, driver: &dyn Driver, cuts: u32, limits: &StepLimits) -> B
     let parts = segments.graphs().iter();
     let parts = parts.map(|graph| driver.load(graph.clone(), &model.weights, limits).unwrap());
     let loaded = segments.join(parts.collect(), limits).unwrap();
-    assert_eq!(loaded.footprint(), planned.at(limits));
+    let threads = DriverFacts::new(driver.capabilities(), "").threads;
+    assert_eq!(loaded.footprint(), planned.at(limits, threads));
     loaded
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mains_conformance::ops::{Chunk, Random, Runner, Weights, available, cpu, reference, same_bits};
 use mains_contract::{
-    Activation, BlockFormat, BlockId, Driver, Graph, GraphBuilder, Op, OutputName, Scoring, SequenceSpan,
-    SequenceState, SlotId, StateSpec, Step, StepLimits, ValueId,
+    Activation, BlockFormat, BlockId, Driver, DriverFacts, Graph, GraphBuilder, Op, OutputName, Scoring,
+    SequenceSpan, SequenceState, SlotId, StateSpec, Step, StepLimits, ValueId,
 };
 use proptest::prelude::*;
 
