@@ -111,7 +111,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     ] {
         settings.record_instead(key, value);
     }
-    let interleaved = settings.flag("rope_interleave", true)?;
+    let interleaved = settings.recorded_flag(("rope.interleave", "rope_interleave"), true)?;
     let pairing = if interleaved {
         RopePairing::Neighbours
     } else {
@@ -128,7 +128,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         scale: Attention::usual_scale(unrotated + rotated) * growth * growth,
         norm: LATENT_NORM,
         rope: rope::read(settings, rotated, pairing)?,
-        biases: settings.has_part("attention_bias", false, "blk.{}.attn_q_a.bias")?,
+        biases: settings.has_part("attention_bias", false, "blk.{}.attn_kv_a_mqa.bias")?,
     };
     let dense = sizes.gated(settings, Activation::Silu)?;
     let (experts, dense_layers) = experts::by_sigmoid(settings)?;

@@ -1,5 +1,6 @@
 //! Gemma 4 without eyes and ears (configuration as in `transformers`, `Gemma4TextConfig`).
 
+use super::gemma4_heads as heads;
 use super::prelude::*;
 
 /// The declaration.
@@ -81,7 +82,6 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
-    settings.refuse_gguf("gemma4")?;
     gemma::suppose(settings);
     // Pictures alone see ahead.
     if settings.take("use_bidirectional_attention") == Some(json!("all")) {
@@ -91,19 +91,26 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
             "only null or vision",
         ));
     }
+    let kv_heads = settings.listed(keys::KV_HEADS)?;
+    let widths = settings.listed(keys::FEED_FORWARD)?;
     let sizes = Sizes::read(settings)?;
     settings.require(keys::WINDOW)?;
     let mut windows = windows::by_period(settings, sizes.layers, 6)?;
     // The last layer sees everything, whatever files say.
     windows[sizes.layers - 1] = None;
-    let one_projection = settings.flag("attention_k_eq_v", false)?;
-    let heads = head_sizes(settings, &sizes, &windows, one_projection)?;
-    let full = windows
-        .iter()
-        .position(Option::is_none)
-        .map_or(sizes.head_dim, |layer| heads[layer].0);
-    let full = rope::read_of(settings, "full_attention", full, RopePairing::Halves)?;
-    let sliding = rope::read_local(settings, sizes.head_dim, RopePairing::Halves)?;
+    let shared = settings.count(key("attention.shared_kv_layers", "num_kv_shared_layers"), 0)?;
+    let one_projection = one_projections(settings, &windows)?;
+    let heads = heads::read(
+        settings,
+        &sizes,
+        &windows,
+        kv_heads,
+        one_projection.contains(&true),
+    )?;
+    let of_type = |slides: bool| (0..sizes.layers).find(|layer| windows[*layer].is_some() == slides);
+    let head_dim = |slides: bool| of_type(slides).map_or(sizes.head_dim, |layer| heads[layer].0);
+    let full = rope::read_of(settings, "full_attention", head_dim(false), RopePairing::Halves)?;
+    let sliding = rope::read_local(settings, head_dim(true), RopePairing::Halves)?;
     let attention = Attention {
         scale: 1.0,
         head_norm: Some(HeadNorm::of_heads(sizes.norm)),
@@ -113,20 +120,22 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         }),
         ..biases::of_attention(settings, sizes.attention())?
     };
-    let shared = settings.count_or("num_kv_shared_layers", 0)?.min(sizes.layers);
-    let first_shared = sizes.layers - shared;
-    let doubled = settings.flag("use_double_wide_mlp", false)?;
     let mlp = gemma::mlp(settings, &sizes)?;
     let experts = experts_beside(settings, mlp.activation)?;
+    let first_shared = sizes.layers - shared.min(sizes.layers);
+    let widths = match widths {
+        Some(widths) => widths,
+        None => widths_of(settings, &sizes, first_shared)?,
+    };
     let mut layers = sizes.layers(&attention, mlp, |index, layer| {
+        layer.mlp = GatedMlp::new(widths[index], mlp.activation).into();
         layer.beside.clone_from(&experts);
-        let slides = windows[index].is_some();
         let attention = &mut layer.attention;
         attention.window = windows[index];
         (attention.head_dim, attention.kv_heads) = heads[index];
         attention.value_dim = attention.head_dim;
-        attention.rope = Some(if slides { &sliding } else { &full }.clone());
-        if one_projection && !slides {
+        attention.rope = Some(windows[index].map_or(&full, |_| &sliding).clone());
+        if one_projection[index] {
             attention.key_values = KeyValues::OneProjection;
         }
     });
@@ -137,9 +146,6 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
             ModelError::setting("num_kv_shared_layers", &json!(shared), reason)
         })?;
         layers[index].attention.key_values = KeyValues::OfLayer(owner);
-        if doubled {
-            layers[index].mlp = mlp.widened(2).into();
-        }
     }
     let decoder = gemma::decoder(settings, &sizes, None, layers)?;
     Ok(Architecture::from(Decoder {
@@ -149,9 +155,30 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     }))
 }
 
+/// Which layers take values from the projection of keys. In GGUF it is those without a projection of values.
+fn one_projections(settings: &mut Settings, windows: &[Option<usize>]) -> Result<Vec<bool>, ModelError> {
+    if settings.is_gguf() {
+        let has_values = |layer: usize| settings.has_tensor(&format!("blk.{layer}.attn_v.weight"));
+        return Ok((0..windows.len()).map(|layer| !has_values(layer)).collect());
+    }
+    let one = settings.flag("attention_k_eq_v", false)?;
+    Ok(windows.iter().map(|window| one && window.is_none()).collect())
+}
+
+/// Numbers between the projections of each layer's dense part.
+fn widths_of(settings: &mut Settings, sizes: &Sizes, first_shared: usize) -> Result<Vec<usize>, ModelError> {
+    let doubled = settings.flag("use_double_wide_mlp", false)?;
+    let width = |layer: usize| sizes.feed_forward * if doubled && layer >= first_shared { 2 } else { 1 };
+    let widths: Vec<usize> = (0..sizes.layers).map(width).collect();
+    settings.record_per_layer(keys::FEED_FORWARD, &widths);
+    Ok(widths)
+}
+
 /// Experts beside the dense part of each layer, where the settings switch them on.
 fn experts_beside(settings: &mut Settings, activation: Activation) -> Result<Option<Experts>, ModelError> {
-    if !settings.flag("enable_moe_block", false)? {
+    if settings.is_gguf() && !settings.has(keys::EXPERTS)
+        || !settings.flag("enable_moe_block", settings.is_gguf())?
+    {
         return Ok(None);
     }
     let count = settings.integer(keys::EXPERTS)?;
@@ -165,59 +192,20 @@ fn experts_beside(settings: &mut Settings, activation: Activation) -> Result<Opt
     }))
 }
 
-/// Width of a head and number of key heads of each layer.
-fn head_sizes(
-    settings: &mut Settings,
-    sizes: &Sizes,
-    windows: &[Option<usize>],
-    one_projection: bool,
-) -> Result<Vec<(usize, usize)>, ModelError> {
-    let global = settings.count_or("global_head_dim", 512)?;
-    let global_kv = settings.count_or("num_global_key_value_heads", sizes.kv_heads)?;
-    let mut heads = vec![(sizes.head_dim, sizes.kv_heads); sizes.layers];
-    let name = "per_layer_config";
-    let listed = match settings.take(name) {
-        Some(Value::Object(listed)) => listed,
-        _ => {
-            for (heads, window) in heads.iter_mut().zip(windows) {
-                if window.is_none() {
-                    *heads = (global, if one_projection { global_kv } else { sizes.kv_heads });
-                }
-            }
-            return Ok(heads);
-        }
-    };
-    for (index, changes) in &listed {
-        let refused = || {
-            ModelError::setting(
-                &format!("{name}.{index}"),
-                changes,
-                "only head_dim and num_key_value_heads",
-            )
-        };
-        let layer = index.parse().ok().filter(|index: &usize| *index < sizes.layers);
-        let (Some(layer), Some(changes)) = (layer, changes.as_object()) else {
-            return Err(refused());
-        };
-        for (key, value) in changes {
-            let value = value.as_u64().and_then(|value| usize::try_from(value).ok());
-            match (key.as_str(), value.filter(|value| *value > 0)) {
-                ("head_dim", Some(value)) => heads[layer].0 = value,
-                ("num_key_value_heads", Some(value)) => heads[layer].1 = value,
-                _ => return Err(refused()),
-            }
-        }
-    }
-    Ok(heads)
-}
-
 fn per_layer_input(
     settings: &mut Settings,
     activation: Activation,
     norm: Norm,
 ) -> Result<Option<PerLayerInput>, ModelError> {
-    let width = settings.count_or("hidden_size_per_layer_input", 256)?;
-    let vocabulary = settings.count_or("vocab_size_per_layer_input", 262_144)?;
+    let width = settings.count(
+        key("embedding_length_per_layer_input", "hidden_size_per_layer_input"),
+        256,
+    )?;
+    let vocabulary = if settings.is_gguf() {
+        settings.vocabulary()?
+    } else {
+        settings.count_or("vocab_size_per_layer_input", 262_144)?
+    };
     let input = PerLayerInput {
         width,
         vocabulary,

@@ -20,6 +20,7 @@ mod family;
 mod gemma;
 mod gemma2;
 mod gemma3_text;
+mod gemma4_heads;
 mod gemma4_text;
 mod glm4;
 mod glm4_moe;

@@ -115,28 +115,21 @@ fn suppose_ropes(settings: &mut Settings) {
     );
 }
 
-/// Which layers have a window: those that `layer_types` lists, or all but every so many'th.
+/// Which layers have a window: those that a list says, or all but every so many'th.
 fn sliding_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, ModelError> {
+    const PATTERN: &str = "attention.sliding_window_pattern";
+    if matches!(settings.peek(PATTERN), Some(Value::Array(_))) {
+        return windows::listed(settings, PATTERN, layers);
+    }
     settings.suppose("global_attn_every_n_layers", json!(3));
-    let period = settings.integer(key(
-        "attention.sliding_window_pattern",
-        "global_attn_every_n_layers",
-    ))?;
+    let period = settings.integer(key(PATTERN, "global_attn_every_n_layers"))?;
     let by_period: Vec<bool> = (0..layers).map(|layer| !layer.is_multiple_of(period)).collect();
-    let name = "layer_types";
-    let listed = match settings.take_huggingface(name) {
-        None | Some(Value::Null) => return Ok(by_period),
-        Some(listed) => listed,
-    };
-    let slides = |kind: &Value| match kind.as_str() {
-        Some("sliding_attention") => Some(true),
-        Some("full_attention") => Some(false),
-        _ => None,
-    };
-    let kinds = listed.as_array().filter(|kinds| kinds.len() == layers);
-    let all: Option<Vec<bool>> = kinds.and_then(|kinds| kinds.iter().map(slides).collect());
-    all.ok_or_else(|| {
-        let reason = format!("{layers} times sliding_attention or full_attention");
-        ModelError::setting(name, &listed, reason)
-    })
+    if settings.is_gguf() || settings.peek("layer_types").is_none_or(|listed| listed.is_null()) {
+        return Ok(by_period);
+    }
+    let slides = windows::listed(settings, "layer_types", layers)?;
+    if slides != by_period {
+        settings.record_flags(PATTERN, slides.clone());
+    }
+    Ok(slides)
 }

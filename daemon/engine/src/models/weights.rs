@@ -41,7 +41,7 @@ impl Cast {
 pub struct Weights {
     checkpoint: Arc<Checkpoint>,
     entries: BTreeMap<String, Entry>,
-    head_dim: usize,
+    heads: Heads,
 }
 
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Weights {
         Ok(Self {
             checkpoint,
             entries,
-            head_dim: heads.dim,
+            heads,
         })
     }
 
@@ -129,6 +129,18 @@ impl Weights {
     #[must_use]
     pub fn facts(&self, name: &str) -> Option<&TensorFacts> {
         self.entries.get(name).map(|entry| &entry.facts)
+    }
+
+    /// Dimensions of GGUF's tensor `name` where it is a part, by head, of what other files keep.
+    pub(super) fn cut_dims(&self, name: &str) -> Option<Vec<usize>> {
+        let entry = self.entries.get(name)?;
+        let [rows, cols] = entry.cut.as_ref()?.declared;
+        Some(match entry.transform {
+            Transform::LatentKeys | Transform::LatentValues => {
+                vec![self.heads.count, rows / self.heads.count.max(1), cols]
+            }
+            _ => vec![rows, cols],
+        })
     }
 
     /// Its name in the files, that of the first expert when each has one.
@@ -146,7 +158,7 @@ impl Weights {
         let bytes = self.graph_bytes(name, entry)?.into_owned();
         Ok(Cow::Owned(entry.transform.export(
             entry.shape,
-            self.head_dim,
+            self.heads.dim,
             bytes,
         )))
     }
@@ -176,7 +188,7 @@ impl Weights {
             cols: first.cols,
         };
         let loaded = match entry.transform.is_of_matrices() {
-            false => entry.transform.load(is_gguf, stored, self.head_dim, &bytes),
+            false => entry.transform.load(is_gguf, stored, self.heads.dim, &bytes),
             true => {
                 let unit = self.checkpoint.matrix_rows(&entry.stored_names[0]);
                 let unit = unit.map_err(|error| failed(name, error.to_string()))?;

@@ -25,8 +25,7 @@ pub(super) fn by_layer(
         None | Some(Value::Null) => (0..layers).map(default).collect(),
         Some(listed) => listed_layers(name, &listed, layers)?,
     };
-    if !slides.contains(&true) {
-        // Without effect when no layer has it.
+    if !slides.contains(&true) && !settings.has_positive(keys::WINDOW) {
         settings.take("sliding_window");
         return Ok(vec![None; layers]);
     }
@@ -123,6 +122,12 @@ pub(super) fn of_all_layers(settings: &mut Settings) -> Result<Option<usize>, Mo
 /// Gives a layer its window.
 pub(super) fn set(windows: &[Option<usize>]) -> impl Fn(usize, &mut DecoderLayer) {
     move |index, layer| layer.attention.window = windows[index]
+}
+
+/// Which layers have a window by the list called `name`, which is there.
+pub(super) fn listed(settings: &mut Settings, name: &str, layers: usize) -> Result<Vec<bool>, ModelError> {
+    let listed = settings.take(name).unwrap_or(Value::Null);
+    listed_layers(name, &listed, layers)
 }
 
 fn listed_layers(name: &str, listed: &Value, layers: usize) -> Result<Vec<bool>, ModelError> {

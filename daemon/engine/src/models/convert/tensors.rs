@@ -86,6 +86,9 @@ fn plan_part(
             _ => vec![rows, cols],
         };
     }
+    if let Some(cut) = model.weights.cut_dims(&part.gguf) {
+        dims = cut;
+    }
     let tensor = Tensor { cols, ..*tensor };
     let format = format(from_folder, &tensor, wanted);
     if let Some(wanted) = wanted.filter(|wanted| is_matrix(&tensor) && *wanted != format) {

@@ -17,6 +17,9 @@ use crate::blocks::Rope;
 pub(super) use layers::layers;
 use parameters::{Parameters, parameters, refused};
 
+/// What GGUF divides the frequency of a pair by that does not turn: so far that no context sees it.
+const STANDSTILL: f32 = 1e30;
+
 /// Reads the rotation of all layers; heads are `head_dim` wide.
 pub(super) fn read(
     settings: &mut Settings,
@@ -141,9 +144,11 @@ fn finish(
         "default" | "dynamic" => {}
         "proportional" => {
             let turned = (partial.unwrap_or(1.0) * head_dim as f64 / 2.0) as usize;
-            rope.inverse_frequencies[turned..].fill(0.0);
             let factor = parameters.number("factor")?.unwrap_or(1.0);
-            rope = rope.divided(&vec![factor as f32; head_dim / 2]);
+            let mut factors = vec![factor as f32; head_dim / 2];
+            factors[turned..].fill(STANDSTILL);
+            settings.record_rope_factors(ROPE_FACTORS, factors.clone());
+            rope = rope.divided(&factors);
         }
         "linear" => {
             let factor = parameters.required("factor")? as f32;

@@ -72,9 +72,7 @@ pub(super) fn scale(
             settings.record_number(key, key.gguf, &json!(value))?;
         }
     }
-    if !truncate {
-        settings.record_flag("rope.scaling.yarn_truncate", false);
-    }
+    settings.record_flag("rope.scaling.yarn_truncate", truncate);
     let width = 2.0 * rope.inverse_frequencies.len() as f64;
     // The pair, counted in numbers, that turns so often in the original context.
     let pair = |turns: f64| width * (context / (turns * 2.0 * PI)).ln() / (2.0 * base.ln());

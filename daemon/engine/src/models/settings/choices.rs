@@ -37,16 +37,10 @@ const TOLD_BY_TENSORS: &[&str] = &["attention_bias", "mlp_bias"];
 const IGNORED_IN_GGUF: &[&str] = &["vocab_size"];
 
 impl Settings {
-    /// Refuses GGUF files.
-    pub(in crate::models) fn refuse_gguf(&self, architecture: &str) -> Result<(), ModelError> {
-        match self.origin {
-            Origin::HuggingFace => Ok(()),
-            Origin::Gguf => Err(ModelError::setting(
-                "general.architecture",
-                &Value::from(architecture),
-                "only its Hugging Face folders",
-            )),
-        }
+    /// Whether files have this size, and not as 0.
+    pub(in crate::models) fn has_positive(&self, key: Key) -> bool {
+        let size = self.peek(self.name_of(key));
+        size.as_ref().and_then(Value::as_u64).is_some_and(|size| size > 0)
     }
 
     /// Refuses files without this setting.

@@ -99,6 +99,38 @@ impl Settings {
         }
     }
 
+    /// A size that may be 0, as it is when files do not say more.
+    pub(in crate::models) fn count(&mut self, key: Key, default: usize) -> Result<usize, ModelError> {
+        let count = match self.take_key(key) {
+            Some((_, value)) if value == 0 => 0,
+            Some((name, value)) => size(&name, &value)?,
+            None if self.is_gguf() => 0,
+            None => default,
+        };
+        if count > 0 {
+            self.record_instead(key, count);
+        }
+        Ok(count)
+    }
+
+    /// The sizes of all layers, where a GGUF file lists them; the first then stands for itself.
+    pub(in crate::models) fn listed(&mut self, key: Key) -> Result<Option<Vec<usize>>, ModelError> {
+        let Some(Value::Array(listed)) = self.peek(key.gguf).filter(|_| self.is_gguf()) else {
+            return Ok(None);
+        };
+        let sizes: Result<Vec<usize>, ModelError> =
+            listed.iter().map(|value| size(key.gguf, value)).collect();
+        let sizes = sizes?;
+        if self.peek(keys::LAYERS.gguf) != Some(sizes.len().into()) {
+            let reason = "a number for each layer";
+            return Err(ModelError::setting(key.gguf, &Value::Array(listed), reason));
+        }
+        if let Some(first) = sizes.first() {
+            self.values.insert(key.gguf.to_owned(), (*first).into());
+        }
+        Ok(Some(sizes))
+    }
+
     /// The number of layers.
     pub(in crate::models) fn layers(&mut self) -> Result<usize, ModelError> {
         let mut layers = self.integer(keys::LAYERS)?;

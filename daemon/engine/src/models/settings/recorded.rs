@@ -71,6 +71,20 @@ impl Settings {
         self.rope_factors.insert(name, factors);
     }
 
+    /// Remembers a size of each layer for GGUF under `key`, instead of what was remembered there: one number where all
+    /// are alike.
+    pub(in crate::models) fn record_per_layer(&mut self, key: Key, sizes: &[usize]) {
+        match sizes {
+            [first, rest @ ..] if rest.iter().any(|size| size != first) => {
+                let sizes = sizes.iter().map(|size| u32::try_from(*size).unwrap_or(u32::MAX));
+                self.read.retain(|(known, _)| *known != key.gguf);
+                self.read.push((key.gguf, Setting::Integers(sizes.collect())));
+            }
+            [first, ..] => self.record_instead(key, *first),
+            [] => {}
+        }
+    }
+
     /// Remembers a name for GGUF.
     pub(in crate::models) fn record_text(&mut self, key: &'static str, text: &'static str) {
         self.read.retain(|(known, _)| *known != key);
@@ -84,6 +98,7 @@ impl Settings {
 
     /// Remembers a choice a layer for GGUF.
     pub(in crate::models) fn record_flags(&mut self, key: &'static str, flags: Vec<bool>) {
+        self.read.retain(|(known, _)| *known != key);
         self.read.push((key, Setting::Flags(flags)));
     }
 
