@@ -261,9 +261,28 @@ def units_are_in_order():
     assert not lines, lines
 
 
+def devices_are_found_anew():
+    run("systemctl", "start", "mains-probe.service")
+    assert show("mains-probe.service", "Result") == "success"
+    devices = json.loads(run("mains", "devices", "--json"))
+    assert devices["devices"][0]["id"] == "cpu" and devices["devices"][0]["usable_by"] == ["cpu"], devices
+    hanging = [problem for problem in devices["problems"] if "process" in problem["error"] or "pending" in problem["error"]]
+    assert not hanging, hanging
+    # Sources with a device stay; the others are gone when they have answered.
+    until("one process for each source with a device", lambda: 1 <= len(probes()) <= 3)
+    before = probes()
+    run("systemctl", "start", "mains-probe.service")
+    until("the same processes stay", lambda: probes() == before)
+
+
+def probes():
+    units = run("systemctl", "list-units", "--plain", "--no-legend", "--state=running", "mains-worker-probe@*")
+    return sorted(line.split()[0] for line in units.splitlines())
+
+
 CHECKS = [install, units_are_in_order, configure, socket_activation, an_answer_through_template_units,
           the_clients_unit_is_recorded, nobody_is_refused, administration_is_for_administrators,
-          a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog,
+          devices_are_found_anew, a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog,
           a_worker_that_lives_is_left_alone, a_crash_restarts, a_stop_drains,
           ("walls", "probe"), ("walls", "inspect"), ("walls", "run"), upgrade, remove, purge]
 

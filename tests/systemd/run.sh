@@ -68,6 +68,7 @@ scores() { # unit threshold
   fi
 }
 scores mainsd.service 15
+scores mains-probe.service 15
 for role in probe inspect run; do scores "mains-worker-$role@.service" 19; done
 
 echo "$passed passed, $failed failed"
