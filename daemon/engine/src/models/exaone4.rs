@@ -20,8 +20,8 @@ fn tiny() -> Value {
 }
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
-    settings.suppose("sliding_window", json!(4096));
     let sizes = Sizes::read(settings)?;
+    settings.suppose("sliding_window", json!(4096));
     let attention = Attention {
         head_norm: Some(HeadNorm::of_heads(sizes.norm)),
         ..sizes.rotating(settings, RopePairing::Halves)?
