@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mains_conformance::families::{Reference, distance, fixtures, folders, open};
 use mains_contract::BlockFormat;
 use mains_driver_cpu::{CpuDriver, CpuOptions};
-use mains_engine::models::Cast;
+use mains_engine::models::{Cast, Model, ModelOptions};
 
 /// The distance of llama.cpp (August 2026) in BF16 on the same model, in standard deviations of the logits; or, where it
 /// does not load or convert the family or is wrong by more than one, the largest of its distances where it is right.
@@ -33,9 +33,14 @@ fn weights_in_bf16_are_nearer_than_the_peers() {
     let driver = CpuDriver::new(CpuOptions::default()).unwrap();
     let mut further = Vec::new();
     for folder in folders() {
-        let model = open(&folder, BlockFormat::F16, Cast::AsStored);
+        let expected = Reference::in_folder(&folder);
+        let options = ModelOptions {
+            context: expected.ids.first().map(Vec::len),
+            ..ModelOptions::default()
+        };
+        let model = Model::open(&folder, &options).unwrap_or_else(|error| panic!("{error}"));
         let family = model.family.name;
-        let found = distance(&model, &driver, &Reference::in_folder(&folder));
+        let found = distance(&model, &driver, &expected);
         println!("{}: {found:.4}, the peer {}", folder.display(), peer(family));
         if found >= peer(family) {
             further.push(folder);
