@@ -3,12 +3,15 @@
 //! A source's process runs a maker's library, so what comes from it is not trusted: it speaks in its own name alone, of
 //! devices that can be, in text that a terminal may show.
 
-use mains_contract::{Device, DeviceKind, Memory, ProbeReport, Problem};
+use mains_contract::{Bytes, Device, DeviceKind, HealthState, Memory, ProbeReport, Problem};
 
 use crate::Source;
 
 /// Characters of a sentence that are kept.
 const SENTENCE: usize = 1000;
+
+/// 1 PiB: far beyond any device of today, and sums of it over every device of a box are numbers still.
+const MOST_MEMORY: Bytes = Bytes(1 << 50);
 
 /// Characters of a name or a word that are kept.
 const WORD: usize = 128;
@@ -48,7 +51,10 @@ fn believable(source: &Source, mut device: Device) -> Device {
     device.name = plain(&device.name, WORD);
     if !source.names_drivers {
         device.usable_by.clear();
+        device.drivers.clear();
     }
+    // The daemon's own to say.
+    device.measured = None;
     for word in [
         &mut device.vendor,
         &mut device.pci,
@@ -61,6 +67,9 @@ fn believable(source: &Source, mut device: Device) -> Device {
     device.usable_by = words(device.usable_by);
     device.features = words(device.features);
     device.throttle = device.throttle.map(words);
+    if device.health.state == HealthState::Ok {
+        device.health.reasons.clear();
+    }
     for reason in &mut device.health.reasons {
         *reason = plain(reason, SENTENCE);
     }
@@ -68,7 +77,8 @@ fn believable(source: &Source, mut device: Device) -> Device {
         runtime.name = plain(&runtime.name, WORD);
         runtime.version = runtime.version.take().map(|text| plain(&text, WORD));
     }
-    device.memory = device.memory.map(|memory| Memory {
+    let possible = device.memory.filter(|memory| memory.total <= MOST_MEMORY);
+    device.memory = possible.map(|memory| Memory {
         free: memory.free.map(|free| free.min(memory.total)),
         host: memory.host.map(|host| host.min(memory.total)),
         ..memory
@@ -153,8 +163,8 @@ mod tests {
             let source = source("nvml").unwrap();
             let once = accept(source, report);
             let card = &once.devices[0];
-            let memory = card.memory.unwrap();
-            prop_assert!(memory.free.is_none_or(|free| free <= memory.total));
+            prop_assert_eq!(card.memory.is_some(), total <= 1 << 50);
+            prop_assert!(card.memory.is_none_or(|memory| memory.free.is_none_or(|free| free <= memory.total)));
             prop_assert!(card.temperature_c.is_none_or(|degrees| (-60.0..=250.0).contains(&degrees)));
             prop_assert!(card.utilization.is_none_or(|share| (0.0..=1.0).contains(&share)));
             prop_assert!(!card.id.chars().any(char::is_control) && card.id.chars().count() <= 128);

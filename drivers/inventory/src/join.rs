@@ -173,7 +173,9 @@ fn union(known: &mut Vec<String>, others: Vec<String>) {
 fn place(cards: &mut Vec<Card>, sighting: Sighting) {
     let find = |same: fn(&Device, &Device) -> bool| {
         cards.iter().position(|card| {
-            let same = card.0.iter().any(|known| same(&known.device, &sighting.device));
+            let same = card.0.iter().any(|known| {
+                !apart(&known.device, &sighting.device) && same(&known.device, &sighting.device)
+            });
             same && card.was_seen_by_others_than(std::slice::from_ref(&sighting))
         })
     };
@@ -228,6 +230,11 @@ fn same_uuid(a: &Device, b: &Device) -> bool {
 /// A partition shares its parent's PCI address, so that both must be whole devices.
 fn same_address(a: &Device, b: &Device) -> bool {
     a.parent.is_none() && b.parent.is_none() && a.pci.is_some() && a.pci == b.pci
+}
+
+/// The processors are no device of anybody else, whatever it calls it.
+fn apart(a: &Device, b: &Device) -> bool {
+    (a.kind == DeviceKind::Cpu) != (b.kind == DeviceKind::Cpu)
 }
 
 fn same_id(a: &Device, b: &Device) -> bool {

@@ -49,6 +49,7 @@ pub(crate) fn bound_by_host(devices: &mut [Device]) {
             *part = (*part).min(host.total);
             memory.total = own + *part;
         }
+        memory.free = memory.free.map(|free| free.min(memory.total));
         if let Some((free, left)) = memory.free.zip(host.free) {
             memory.free = Some(free.min(own + left).min(memory.total));
         }
