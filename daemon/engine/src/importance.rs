@@ -14,13 +14,13 @@ const COUNTS: &str = ".counts";
 /// has experts or one for all of them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Importance {
-    columns: BTreeMap<String, Vec<f32>>,
+    columns: BTreeMap<String, (usize, Vec<f32>)>,
 }
 
 impl Importance {
-    /// Of these matrices.
+    /// Of these matrices: how many rows each has, and the rows one after the other.
     #[must_use]
-    pub const fn new(columns: BTreeMap<String, Vec<f32>>) -> Self {
+    pub const fn new(columns: BTreeMap<String, (usize, Vec<f32>)>) -> Self {
         Self { columns }
     }
 
@@ -52,12 +52,12 @@ impl Importance {
                     "it has another number of counts than rows of sums",
                 ));
             }
-            for (row, count) in sums.chunks_exact_mut(cols).zip(counts) {
+            for (row, count) in sums.chunks_exact_mut(cols).zip(&counts) {
                 // An expert that nothing was routed to has no importance.
-                let per = if count > 0.0 { 1.0 / count } else { 0.0 };
+                let per = if *count > 0.0 { 1.0 / count } else { 0.0 };
                 row.iter_mut().for_each(|sum| *sum *= per);
             }
-            columns.insert(name.to_owned(), sums);
+            columns.insert(name.to_owned(), (counts.len(), sums));
         }
         if columns.is_empty() {
             let reason = "there is none: importance files have tensors called NAME.in_sum2";
@@ -69,13 +69,13 @@ impl Importance {
     /// Of the matrix called `name` in GGUF.
     #[must_use]
     pub fn of(&self, name: &str) -> Option<&[f32]> {
-        self.columns.get(name).map(Vec::as_slice)
+        self.columns.get(name).map(|(_, columns)| columns.as_slice())
     }
 
-    /// Matrices that have one, and theirs.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
+    /// Matrices that have one, with the number of rows of theirs and the rows.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &[f32])> {
         self.columns
             .iter()
-            .map(|(name, columns)| (name.as_str(), columns.as_slice()))
+            .map(|(name, (rows, columns))| (name.as_str(), *rows, columns.as_slice()))
     }
 }

@@ -206,7 +206,7 @@ fn a_tokenizer_that_gguf_can_not_name_is_refused() {
 fn matrices_get_their_own_formats_and_importance_on_any_number_of_threads() {
     let checkpoint = Arc::new(Checkpoint::open(&pilot()).unwrap());
     let (query, down) = ("blk.0.attn_q.weight", "blk.1.ffn_down.weight");
-    let importance = |columns: Vec<f32>| Importance::new([(query.to_owned(), columns)].into());
+    let importance = |columns: Vec<f32>| Importance::new([(query.to_owned(), (1, columns))].into());
     let converted = |importance: Importance, threads| {
         let options = ConvertOptions {
             format: Some(BlockFormat::Q4_K),

@@ -26,6 +26,14 @@ pub(crate) enum Command {
     Run(Walls),
     /// Convert a model into a GGUF file.
     Convert(crate::roles::convert::Arguments),
+    /// Measure the importance of the columns of a model's matrices.
+    Importance(crate::roles::measure::ImportanceArguments),
+    /// Measure what quantizing costs each group of a model's tensors.
+    Measure(crate::roles::measure::MeasureArguments),
+    /// Choose types for a model's tensors under a budget of bytes.
+    Choose(crate::roles::measure::ChooseArguments),
+    /// Compare a model with the one that it was made of.
+    Eval(crate::roles::eval::Arguments),
     /// Write the logits of a model for given token ids.
     Logits(Logits),
     /// Try what a worker must not be able to do.

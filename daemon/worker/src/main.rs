@@ -6,7 +6,7 @@
 //! - [`roles`] do the work
 //!
 //! Invariants: prompts and answers are never printed; the end of the connection ends the process at once; nothing is
-//! written but to descriptors that the process was given (the commands `convert` and `logits` are no roles).
+//! written but to descriptors that the process was given (the commands, such as `convert` and `logits`, are no roles).
 
 mod args;
 mod drivers;
@@ -34,6 +34,10 @@ fn main() -> ExitCode {
         Command::Inspect(walls) => role(Role::Inspect, &walls),
         Command::Run(walls) => role(Role::Run, &walls),
         Command::Convert(arguments) => roles::convert::run(arguments, &mut std::io::stdout()),
+        Command::Importance(arguments) => roles::measure::run_importance(&arguments),
+        Command::Measure(arguments) => roles::measure::run_measure(&arguments, &mut std::io::stdout()),
+        Command::Choose(arguments) => roles::measure::run_choose(&arguments, &mut std::io::stdout()),
+        Command::Eval(arguments) => roles::eval::run(&arguments, &mut std::io::stdout()),
         Command::Logits(arguments) => roles::logits::run(&arguments),
         Command::WallsTest(asked) => return try_walls(&asked),
     };

@@ -47,6 +47,8 @@ pub enum OutputName {
     Pooled,
     /// What a later segment goes on with: its input rows.
     Border,
+    /// Any value, to be measured; [`Graph::tapped`] may give out several.
+    Tap,
 }
 
 /// A whole model as operations. Immutable once built: [`GraphBuilder`] has checked every shape.
@@ -89,6 +91,20 @@ impl Graph {
     pub fn output(&self, name: OutputName) -> Option<ValueId> {
         let mut outputs = self.outputs.iter();
         outputs.find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// The same graph that gives `values` out as [`OutputName::Tap`], in their order, after its other outputs.
+    ///
+    /// # Panics
+    /// When a value belongs to another graph.
+    #[must_use]
+    pub fn tapped(&self, values: &[ValueId]) -> Self {
+        let mut graph = self.clone();
+        for value in values {
+            assert!((value.0 as usize) < graph.nodes.len(), "a value of another graph");
+            graph.outputs.push((OutputName::Tap, *value));
+        }
+        graph
     }
 
     /// Where each output of `step` is in what [`crate::LoadedModel::run`] writes, in numbers; the last one's end is the

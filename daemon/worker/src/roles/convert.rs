@@ -1,5 +1,6 @@
 //! `mains-worker convert`: a model's files as one GGUF file.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ pub(crate) struct Arguments {
     /// Another format for one matrix, by its GGUF name; may be given again and again.
     #[arg(long, value_name = "TENSOR=FORMAT", value_parser = parse_tensor)]
     tensor: Vec<(String, BlockFormat)>,
+    /// The formats that `mains-worker choose` chose; what `--tensor` says goes before it.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// What errors in the columns of matrices cost: a GGUF file as llama.cpp's `imatrix` and `mains-worker importance` write it.
     #[arg(long, value_name = "FILE")]
     importance: Option<PathBuf>,
@@ -61,9 +65,14 @@ pub(crate) struct Arguments {
 /// When the model can not be converted or the file can not be written; no file is left behind then.
 pub(crate) fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
     let checkpoint = Arc::new(Checkpoint::open(&arguments.from)?);
+    let mut formats = match &arguments.plan {
+        Some(path) => planned(path).with_context(|| path.display().to_string())?,
+        None => BTreeMap::new(),
+    };
+    formats.extend(arguments.tensor);
     let options = ConvertOptions {
         format: arguments.format,
-        formats: arguments.tensor.into_iter().collect(),
+        formats,
         importance: importance(arguments.importance.as_deref())?,
         name: arguments.name,
         license: arguments.license,
@@ -94,6 +103,27 @@ pub(crate) fn importance(path: Option<&Path>) -> anyhow::Result<Importance> {
         return Ok(Importance::default());
     };
     Importance::from_gguf(&Gguf::open(path)?).with_context(|| path.display().to_string())
+}
+
+/// A plan as far as formats go.
+#[derive(serde::Deserialize)]
+struct Plan {
+    tensors: Vec<PlannedTensor>,
+}
+
+#[derive(serde::Deserialize)]
+struct PlannedTensor {
+    name: String,
+    r#type: String,
+}
+
+fn planned(path: &Path) -> anyhow::Result<BTreeMap<String, BlockFormat>> {
+    let plan: Plan = serde_json::from_slice(&std::fs::read(path)?)?;
+    let format = |tensor: PlannedTensor| {
+        let format = parse_format(&tensor.r#type).map_err(anyhow::Error::msg)?;
+        Ok((tensor.name, format))
+    };
+    plan.tensors.into_iter().map(format).collect()
 }
 
 fn parse_tensor(text: &str) -> Result<(String, BlockFormat), String> {

@@ -1,7 +1,9 @@
 //! What a worker is for, a file or folder each.
 
 pub(crate) mod convert;
+pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod logits;
+pub(crate) mod measure;
 pub(crate) mod probe;
 pub(crate) mod run;

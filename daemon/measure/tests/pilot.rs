@@ -1,0 +1,124 @@
+//! Measurements of the embedded pilot.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::path::PathBuf;
+
+use mains_contract::{BlockFormat, Driver};
+use mains_driver_cpu::{CpuDriver, CpuOptions};
+use mains_driver_reference::ReferenceDriver;
+use mains_engine::importance::Importance;
+use mains_engine::models::{Model, ModelOptions};
+use mains_measure::{Evaluate, Evaluator, Formats, Texts, groups, importance, scores};
+
+fn pilot() -> Model {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../store/pilot/pilot.gguf");
+    let options = ModelOptions {
+        kv_format: BlockFormat::F32,
+        ..ModelOptions::default()
+    };
+    Model::open(&path, &options).unwrap()
+}
+
+/// Two texts of 48 tokens; of the second every other position counts.
+fn texts(model: &Model) -> Texts {
+    let row = |step: u32| (0..48).map(|at| 8 + at * step % 1500).collect::<Vec<u32>>();
+    let masks = vec![vec![true; 48], (0..48).map(|at| at % 2 == 0).collect()];
+    Texts::new(
+        vec![row(37), row(91)],
+        masks,
+        model.info.vocabulary,
+        model.info.context,
+    )
+    .unwrap()
+}
+
+fn cpu() -> CpuDriver {
+    CpuDriver::new(CpuOptions {
+        threads: std::num::NonZero::new(2),
+        isa: None,
+    })
+    .unwrap()
+}
+
+fn all_in(model: &Model, format: BlockFormat) -> Formats {
+    groups(model)
+        .into_iter()
+        .flat_map(|group| group.tensors)
+        .map(|name| (name, format))
+        .collect()
+}
+
+#[test]
+fn every_matrix_gets_an_importance_and_drivers_agree_on_it() {
+    let model = pilot();
+    let texts = texts(&model);
+    let mut told = Vec::new();
+    let on = |driver: &dyn Driver, told: &mut Vec<usize>| {
+        importance(driver, &model, &texts, |done| told.push(done)).unwrap()
+    };
+    let (reference, cpu) = (on(&ReferenceDriver::new(), &mut told), on(&cpu(), &mut told));
+    assert_eq!(told, [1, 2, 1, 2]);
+    assert_eq!(groups(&model).len(), 43);
+    for group in groups(&model) {
+        let (one, other) = (reference.of(&group.name).unwrap(), cpu.of(&group.name).unwrap());
+        assert_eq!(one.len(), group.shapes[0].1, "{}", group.name);
+        let largest = one.iter().copied().fold(0.0, f32::max);
+        assert!(largest > 0.0);
+        for (one, other) in one.iter().zip(other) {
+            assert!(
+                (one - other).abs() <= 1e-3 * largest,
+                "{}: {one} and {other}",
+                group.name
+            );
+        }
+    }
+}
+
+#[test]
+fn fewer_bits_damage_more_and_importance_less() {
+    let model = pilot();
+    let texts = texts(&model);
+    let driver = cpu();
+    let weighted = importance(&driver, &model, &texts, |_| ()).unwrap();
+    let damage = |importance: &Importance, format| {
+        let mut evaluator = Evaluator::new(&driver, &model, importance, &texts).unwrap();
+        let found = evaluator.divergence(&all_in(&model, format)).unwrap();
+        assert_eq!(found.each.len(), 48 + 24);
+        found.mean()
+    };
+    let plain = Importance::default();
+    let damages = [
+        BlockFormat::BF16,
+        BlockFormat::Q8_0,
+        BlockFormat::Q4_K,
+        BlockFormat::Q2_K,
+    ]
+    .map(|format| damage(&plain, format));
+    assert!(damages.is_sorted(), "{damages:?}");
+    assert!(damages[0] == 0.0 && damages[1] > 0.0);
+    assert!(damage(&weighted, BlockFormat::Q2_K) < damages[3]);
+}
+
+#[test]
+fn scores_fall_with_bytes() {
+    let model = pilot();
+    let texts = texts(&model);
+    let weighted = importance(&cpu(), &model, &texts, |_| ()).unwrap();
+    for group in groups(&model).iter().take(5) {
+        let scores = scores(&model, &weighted, group).unwrap();
+        assert_eq!(scores.len(), group.candidates.len());
+        assert!(scores[0] > 4.0 * scores[group.candidates.len() - 2], "{scores:?}");
+        assert_eq!(scores.last(), Some(&0.0));
+    }
+}
+
+#[test]
+fn texts_that_can_not_be_measured_on_are_refused() {
+    let refused =
+        |rows: Vec<Vec<u32>>, masks: Vec<Vec<bool>>| Texts::new(rows, masks, 10, 4).unwrap_err().to_string();
+    assert!(refused(vec![], vec![]).contains("nothing to measure on"));
+    assert!(refused(vec![vec![1, 2]], vec![vec![true]]).contains("2 tokens with 1 marks"));
+    assert!(refused(vec![vec![1; 5]], vec![vec![true; 5]]).contains("the context is 4"));
+    assert!(refused(vec![vec![10]], vec![vec![true]]).contains("beyond the vocabulary"));
+    assert!(refused(vec![vec![1]], vec![vec![false]]).contains("no position"));
+}

@@ -1,0 +1,317 @@
+//! `mains-worker importance`, `measure` and `choose`: what quantizing costs a model, and the types chosen by it.
+
+pub(crate) mod table;
+pub(crate) mod texts;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use mains_contract::{BlockFormat, Bytes, Driver};
+use mains_engine::importance::Importance;
+use mains_engine::models::{Model, ModelOptions};
+use mains_formats::{Array, GgufWriter, TensorSpec, Value};
+use mains_measure::{Choice, Evaluator, Measurement, choose, groups, importance, rank_agreement, scores};
+use serde_json::json;
+
+use crate::drivers;
+use crate::roles::convert::importance as read_importance;
+use table::{Table, replace};
+use texts::Source;
+
+/// Budgets at which whole choices are measured for the table, in bits a weight: from the coarsest types to 8 bits.
+const WHOLE_BITS: [f64; 6] = [2.8, 3.4, 4.2, 5.2, 6.2, 7.5];
+
+/// Measure the importance of columns: the mean square of what flows into each.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportanceArguments {
+    #[command(flatten)]
+    measured: Measured,
+    /// The GGUF file to write, as llama.cpp's `imatrix` writes it.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Measure what each type costs each group of tensors. A run that was interrupted goes on where it was.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MeasureArguments {
+    #[command(flatten)]
+    measured: Measured,
+    /// The table, made or taken up.
+    #[arg(long, value_name = "FILE")]
+    table: PathBuf,
+    /// The importance of columns; measured on the same texts when left out.
+    #[arg(long, value_name = "FILE")]
+    importance: Option<PathBuf>,
+    /// Groups that are measured end to end, at most; the others are told by those of their kind.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    groups: usize,
+}
+
+/// Choose the type of each tensor under a budget, by the table and by measuring the whole.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChooseArguments {
+    #[command(flatten)]
+    measured: Measured,
+    /// The table that `measure` made.
+    #[arg(long, value_name = "FILE")]
+    table: PathBuf,
+    /// The importance of columns; measured on the same texts when left out.
+    #[arg(long, value_name = "FILE")]
+    importance: Option<PathBuf>,
+    /// Bytes of all tensors, vectors included.
+    #[arg(long, value_name = "BYTES")]
+    budget: u64,
+    /// Measurements of whole choices, at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    evaluations: usize,
+    /// The JSON file to write: what `convert --plan` takes.
+    #[arg(long, value_name = "FILE")]
+    plan: PathBuf,
+}
+
+/// A model, texts and the driver that computes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Measured {
+    /// A GGUF file or a Hugging Face folder.
+    #[arg(long, value_name = "PATH")]
+    model: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// Texts, at most.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    rows: usize,
+    /// The driver that computes.
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    driver: String,
+    /// Threads; as many as there are processors when left out.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Measured {
+    fn open(&self) -> Result<(Model, mains_measure::Texts, Box<dyn Driver>)> {
+        let options = ModelOptions {
+            kv_format: BlockFormat::F32,
+            ..ModelOptions::default()
+        };
+        let at = || self.model.display().to_string();
+        let model = Model::open(&self.model, &options).with_context(at)?;
+        let texts = self.source.read(&model, self.rows)?;
+        let driver = drivers::open(&self.driver, self.threads)?;
+        drivers::check(&*driver, &model.graph, &model.formats())?;
+        Ok((model, texts, driver))
+    }
+
+    fn importance(
+        &self,
+        file: Option<&Path>,
+        (model, texts, driver): (&Model, &mains_measure::Texts, &dyn Driver),
+    ) -> Result<Importance> {
+        match file {
+            Some(_) => read_importance(file),
+            None => Ok(importance(driver, model, texts, |done| {
+                eprintln!("importance: text {done} of {}", texts.rows().len());
+            })?),
+        }
+    }
+}
+
+/// `mains-worker importance`.
+pub(crate) fn run_importance(arguments: &ImportanceArguments) -> Result<()> {
+    let (model, texts, driver) = arguments.measured.open()?;
+    let found = arguments.measured.importance(None, (&model, &texts, &*driver))?;
+    let positions: usize = texts.rows().iter().map(Vec::len).sum();
+    let mut file = Vec::new();
+    write_importance(&found, positions, &mut file)?;
+    replace(&arguments.out, &file).with_context(|| arguments.out.display().to_string())
+}
+
+/// Means as sums over one row: readers divide by the counts.
+fn write_importance(importance: &Importance, positions: usize, out: &mut Vec<u8>) -> Result<()> {
+    let metadata = [
+        ("general.type".to_owned(), Value::String("imatrix".to_owned())),
+        (
+            "imatrix.datasets".to_owned(),
+            Value::Array(Array::String(vec!["mains".to_owned()])),
+        ),
+        ("imatrix.chunk_count".to_owned(), Value::U32(1)),
+        (
+            "imatrix.chunk_size".to_owned(),
+            Value::U32(u32::try_from(positions).unwrap_or(u32::MAX)),
+        ),
+    ];
+    let spec = |name: String, dims: Vec<usize>| TensorSpec {
+        name,
+        format: BlockFormat::F32,
+        dims,
+    };
+    let mut specs = Vec::new();
+    let mut numbers = Vec::new();
+    for (name, experts, columns) in importance.iter() {
+        specs.push(spec(
+            format!("{name}.in_sum2"),
+            vec![experts, columns.len() / experts],
+        ));
+        numbers.push(columns.to_vec());
+        specs.push(spec(format!("{name}.counts"), vec![experts, 1]));
+        numbers.push(vec![1.0; experts]);
+    }
+    let mut numbers = numbers.into_iter();
+    GgufWriter::new(&metadata, specs)?.write(out, |_, out| {
+        let numbers = numbers.next().unwrap_or_default();
+        out.write_all(
+            &numbers
+                .iter()
+                .flat_map(|number: &f32| number.to_le_bytes())
+                .collect::<Vec<u8>>(),
+        )
+    })?;
+    Ok(())
+}
+
+/// `mains-worker measure`.
+pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) -> Result<()> {
+    let (model, texts, driver) = arguments.measured.open()?;
+    let mut table = Table::open(&arguments.table, &identity(&arguments.measured, &model, &texts))?;
+    let importance = arguments
+        .measured
+        .importance(arguments.importance.as_deref(), (&model, &texts, &*driver))?;
+    let groups = groups(&model);
+    let scores = groups
+        .iter()
+        .map(|group| scores(&model, &importance, group))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut evaluator = Evaluator::new(&*driver, &model, &importance, &texts)?;
+    let mut measurement = Measurement::new(groups, scores.clone(), arguments.groups, &table.known());
+    while measurement.step(&mut evaluator)? {
+        table.measured = measurement
+            .known()
+            .into_iter()
+            .map(|known| (known.name, known.damage))
+            .collect();
+        table.save(&arguments.table)?;
+        let (done, all) = measurement.progress();
+        eprintln!("sensitivity: group {done} of {all}");
+    }
+    let rows = measurement.table();
+    table.set_groups(&rows);
+    let weights: usize = measurement
+        .groups()
+        .iter()
+        .flat_map(|group| &group.shapes)
+        .map(|(rows, cols)| rows * cols)
+        .sum();
+    table.whole = Vec::new();
+    for bits in WHOLE_BITS {
+        let budget = Bytes(bits_to_bytes(bits, weights));
+        // A budget below the smallest types has no choice.
+        if let Ok(choice) = choose(measurement.groups(), &rows, budget, 1, &mut evaluator) {
+            eprintln!(
+                "whole choice of {}: {:.3e} nats a token",
+                choice.bytes, choice.measured
+            );
+            table.whole.push((choice.added, choice.measured, choice.bytes.0));
+        }
+    }
+    table.whole.sort_by(|left, right| left.0.total_cmp(&right.0));
+    table.save(&arguments.table)?;
+    let pairs: Vec<(f64, f64)> = measurement
+        .known()
+        .iter()
+        .filter_map(|known| {
+            let index = measurement
+                .groups()
+                .iter()
+                .position(|group| group.name == known.name)?;
+            Some((scores[index][0], known.damage))
+        })
+        .collect();
+    writeln!(out, "{}: {} groups", arguments.table.display(), rows.len())?;
+    writeln!(
+        out,
+        "rank agreement of the cheap score with the divergence: {:.2}",
+        rank_agreement(&pairs)
+    )?;
+    Ok(())
+}
+
+/// `mains-worker choose`.
+pub(crate) fn run_choose(arguments: &ChooseArguments, out: &mut impl Write) -> Result<()> {
+    let (model, texts, driver) = arguments.measured.open()?;
+    let table = Table::open(&arguments.table, &identity(&arguments.measured, &model, &texts))?;
+    let importance = arguments
+        .measured
+        .importance(arguments.importance.as_deref(), (&model, &texts, &*driver))?;
+    let groups = groups(&model);
+    let chosen = groups
+        .iter()
+        .flat_map(|group| group.tensors.iter().map(String::as_str))
+        .collect::<std::collections::BTreeSet<_>>();
+    let rest: Bytes = model
+        .weights
+        .tensors()
+        .filter(|facts| !chosen.contains(facts.name.as_str()))
+        .map(mains_types::TensorFacts::bytes)
+        .sum();
+    let budget = Bytes(arguments.budget.saturating_sub(rest.0));
+    let mut evaluator = Evaluator::new(&*driver, &model, &importance, &texts)?;
+    let choice = choose(
+        &groups,
+        &table.rows()?,
+        budget,
+        arguments.evaluations,
+        &mut evaluator,
+    )?;
+    let total = Bytes(choice.bytes.0 + rest.0);
+    replace(
+        &arguments.plan,
+        &serde_json::to_vec_pretty(&plan(&model, &choice, total))?,
+    )?;
+    writeln!(
+        out,
+        "{total} of weights, {:.3e} nats a token measured, {:.3e} by the table, gap {:.4}",
+        choice.measured, choice.added, choice.gap
+    )?;
+    Ok(())
+}
+
+/// The choice in the form of `mains plan --json`.
+fn plan(model: &Model, choice: &Choice, total: Bytes) -> serde_json::Value {
+    let tensor = |facts: &mains_types::TensorFacts| {
+        let format = choice.formats.get(&facts.name).copied().unwrap_or(facts.format);
+        let chosen = mains_types::TensorFacts {
+            format,
+            ..facts.clone()
+        };
+        json!({ "name": facts.name, "type": format.name(), "bytes": chosen.bytes().0 })
+    };
+    json!({
+        "bytes": { "weights": total.0 },
+        "predicted": { "kl": choice.measured },
+        "gap": choice.gap,
+        "tensors": model.weights.tensors().map(tensor).collect::<Vec<_>>(),
+    })
+}
+
+/// What a table is of: another model or other texts give other damages.
+fn identity(measured: &Measured, model: &Model, texts: &mains_measure::Texts) -> String {
+    let name = measured.model.file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "{name}, {} parameters, {} positions of {} texts",
+        model.info.parameters,
+        texts.positions(),
+        texts.rows().len()
+    )
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a budget to within a byte"
+)]
+fn bits_to_bytes(bits: f64, weights: usize) -> u64 {
+    (bits / 8.0 * weights as f64) as u64
+}
