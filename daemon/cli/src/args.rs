@@ -77,6 +77,12 @@ pub(crate) enum Command {
         IN has `ids` int64 (row, n); OUT gets `logits` float32 (row, n, vocabulary)."
     )]
     Logits(LogitsArgs),
+    /// Compare a model with the one that it was made of: divergence, equal top tokens, exact answers, a plot.
+    #[command(
+        after_help = "Examples:\n  mains eval pilot-q4.gguf --against pilot --text notes.txt\n  \
+        mains eval pilot-q4.gguf --against pilot.gguf --exam exam.json --plot quality.svg"
+    )]
+    Eval(EvalArgs),
     /// Load a model now, as an administrator.
     #[command(after_help = "Example:\n  mains load pilot")]
     Load(ModelArgs),
@@ -296,6 +302,37 @@ pub(crate) struct LogitsArgs {
     /// Where `logits`, float32 (row, n, vocabulary), are written.
     #[arg(long, value_name = "OUT.safetensors")]
     pub(crate) out: PathBuf,
+    /// Who computes.
+    #[arg(long, default_value = "cpu", value_parser = ["reference", "cpu"])]
+    pub(crate) driver: String,
+}
+
+/// `mains eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// A GGUF file, a Hugging Face folder, or a name that the running daemon knows.
+    pub(crate) model: String,
+    /// The model that it was made of, in the same forms.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) against: String,
+    /// A text in UTF-8; the built-in calibration text when neither this, `--exam` nor `--ids` is given.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["exam", "ids"])]
+    pub(crate) text: Option<PathBuf>,
+    /// Questions as JSON: a list of `{"prompt": [ids], "answer": [ids]}`.
+    #[arg(long, value_name = "FILE", conflicts_with = "ids")]
+    pub(crate) exam: Option<PathBuf>,
+    /// Token ids: a safetensors file with `ids`, int64 (row, n), and perhaps `mask`, uint8 (row, n).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ids: Option<PathBuf>,
+    /// Restore weights to float32 first: what their types alone cost.
+    #[arg(long)]
+    pub(crate) weights_alone: bool,
+    /// A sensitivity table of the base model, whose whole choices the plot then shows.
+    #[arg(long, value_name = "FILE", requires = "plot")]
+    pub(crate) table: Option<PathBuf>,
+    /// The SVG file to draw: divergence against bytes of weights.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
     /// Who computes.
     #[arg(long, default_value = "cpu", value_parser = ["reference", "cpu"])]
     pub(crate) driver: String,

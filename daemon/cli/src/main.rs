@@ -50,6 +50,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::CheckConfig(args) => siblings::check_config(&args),
         Command::Serve(args) => siblings::serve(cli.socket.as_deref(), &args),
         Command::Logits(args) => siblings::logits(&sockets, &args).await,
+        Command::Eval(args) => siblings::eval(&sockets, &args).await,
         Command::Load(args) => admin::load(&sockets.admin, &args.model).await,
         Command::Unload(args) => admin::unload(&sockets.admin, &args.model).await,
         Command::Reload => admin::reload(&sockets.admin).await,

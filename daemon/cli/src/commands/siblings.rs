@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::args::{CheckConfigArgs, LogitsArgs, RestoreArgs, ServeArgs};
+use crate::args::{CheckConfigArgs, EvalArgs, LogitsArgs, RestoreArgs, ServeArgs};
 use crate::exit::Exit;
 use crate::sockets::Sockets;
 
@@ -45,11 +45,7 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<Exit> {
 
 /// `mains logits`: the model is a path, or a name that the running daemon knows.
 pub(crate) async fn logits(sockets: &Sockets, args: &LogitsArgs) -> anyhow::Result<Exit> {
-    let path = if Path::new(&args.model).exists() {
-        PathBuf::from(&args.model)
-    } else {
-        path_of(sockets, &args.model).await?
-    };
+    let path = file_of(sockets, &args.model).await?;
     let mut command = sibling("mains-worker")?;
     command.arg("logits").args(["--driver", &args.driver]);
     let options = [
@@ -58,6 +54,35 @@ pub(crate) async fn logits(sockets: &Sockets, args: &LogitsArgs) -> anyhow::Resu
         ("--out", Some(args.out.as_path())),
     ];
     become_program(with_paths(command, &options))
+}
+
+/// `mains eval`: both models are paths, or names that the running daemon knows.
+pub(crate) async fn eval(sockets: &Sockets, args: &EvalArgs) -> anyhow::Result<Exit> {
+    let (model, base) = (
+        file_of(sockets, &args.model).await?,
+        file_of(sockets, &args.against).await?,
+    );
+    let mut command = sibling("mains-worker")?;
+    command.arg("eval").arg(model).args(["--driver", &args.driver]);
+    command.args(args.weights_alone.then_some("--weights-alone"));
+    let options = [
+        ("--against", Some(base.as_path())),
+        ("--text", args.text.as_deref()),
+        ("--exam", args.exam.as_deref()),
+        ("--ids", args.ids.as_deref()),
+        ("--table", args.table.as_deref()),
+        ("--plot", args.plot.as_deref()),
+    ];
+    become_program(with_paths(command, &options))
+}
+
+/// The model at a path, or of a name that the running daemon knows.
+async fn file_of(sockets: &Sockets, model: &str) -> anyhow::Result<PathBuf> {
+    if Path::new(model).exists() {
+        Ok(PathBuf::from(model))
+    } else {
+        path_of(sockets, model).await
+    }
 }
 
 /// Where the daemon keeps the model called `name`.
