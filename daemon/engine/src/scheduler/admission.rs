@@ -127,7 +127,7 @@ impl Scheduler {
         }
         sequence.slot = Some(slot);
         // Where every slot is a running sequence's there is nothing to keep sums in.
-        if self.slots.free() + self.prefixes.kept_slots() == 0 {
+        if !sequence.checkpoints.is_empty() && self.slots.free() + self.prefixes.kept_slots() == 0 {
             sequence.checkpoints.clear();
         }
     }

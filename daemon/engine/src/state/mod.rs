@@ -6,6 +6,8 @@
 
 mod pool;
 mod prefix;
+#[cfg(test)]
+mod prefix_tests;
 mod slots;
 mod table;
 
