@@ -11,8 +11,7 @@ use mains_blocks::BlockFormat;
 pub struct FormatError {
     /// The file or folder.
     pub path: PathBuf,
-    /// What is wrong with it.
-    #[source]
+    /// What is wrong with it, told with the path: no source that would tell it twice.
     pub reason: Reason,
 }
 
