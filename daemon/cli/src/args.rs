@@ -42,6 +42,12 @@ pub(crate) enum Command {
     /// List the models that can be asked for.
     #[command(after_help = "Examples:\n  mains models\n  mains models --json")]
     Models(JsonArgs),
+    /// Show which model families each driver computes, and what it lacks for the others.
+    #[command(
+        after_help = "Examples:\n  mains families\n  mains families --json | jq -r '.families[].name'\n\n\
+        Works without a daemon."
+    )]
+    Families(JsonArgs),
     /// Show where a model would go and every byte that it would take.
     #[command(
         after_help = "Examples:\n  mains plan pilot\n  mains plan pilot --context 1024 --parallel 2\n  \

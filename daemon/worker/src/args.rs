@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Choose(crate::roles::measure::ChooseArguments),
     /// Compare a model with the one that it was made of.
     Eval(crate::roles::eval::Arguments),
+    /// Tell, as JSON, which families each driver computes and what it lacks for the others.
+    Families,
     /// Write the logits of a model for given token ids.
     Logits(Logits),
     /// Try what a worker must not be able to do.

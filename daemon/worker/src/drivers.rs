@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::{Context, Result, bail};
 use mains_contract::{BlockFormat, Device, Driver, DriverFacts, Graph, Unsupported};
 use mains_driver_cpu::{CpuDriver, CpuOptions};
+use mains_driver_null::NullDriver;
 use mains_driver_reference::ReferenceDriver;
 use mains_wire::frames::BUILD_ID;
 
@@ -39,6 +40,13 @@ pub(crate) fn describe(device: &mut Device) -> Result<()> {
 /// What `driver` says of itself, in this build.
 pub(crate) fn facts(driver: &dyn Driver) -> DriverFacts {
     DriverFacts::new(driver.capabilities(), BUILD_ID)
+}
+
+/// Every driver that a family is judged by: all of [`NAMES`], and the one that only lowers graphs.
+pub(crate) fn judges() -> Result<Vec<Box<dyn Driver>>> {
+    let opened = NAMES.iter().map(|name| open(name, None));
+    let null: Box<dyn Driver> = Box::new(NullDriver::new());
+    opened.chain([Ok(null)]).collect()
 }
 
 /// A number of threads as a frame carries it: 0 leaves the choice to the driver.

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Measure(arguments) => roles::measure::run_measure(&arguments, &mut std::io::stdout()),
         Command::Choose(arguments) => roles::measure::run_choose(&arguments, &mut std::io::stdout()),
         Command::Eval(arguments) => roles::eval::run(&arguments, &mut std::io::stdout()),
+        Command::Families => roles::families::run(&mut std::io::stdout()),
         Command::Logits(arguments) => roles::logits::run(&arguments),
         Command::WallsTest(asked) => return try_walls(&asked),
     };

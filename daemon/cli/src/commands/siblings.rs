@@ -1,10 +1,11 @@
-//! Commands that are another program's: found beside this one, and started in its place.
+//! Commands that are another program's: found beside this one, and started in its place or asked.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use mains_wire::http::FamiliesBody;
 
 use crate::args::{CheckConfigArgs, EvalArgs, LogitsArgs, RestoreArgs, ServeArgs};
 use crate::exit::Exit;
@@ -103,6 +104,22 @@ async fn path_of(sockets: &Sockets, name: &str) -> anyhow::Result<PathBuf> {
             "{name}: no such file or folder, and no model of the daemon; `mains models` lists its models"
         ),
     }
+}
+
+/// What `mains-worker families` says.
+pub(crate) fn families() -> anyhow::Result<FamiliesBody> {
+    let mut command = sibling("mains-worker")?;
+    let program = command.get_program().display().to_string();
+    let output = command
+        .arg("families")
+        .output()
+        .with_context(|| program.clone())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} families: {}: {}", output.status, said.trim_end());
+    }
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{program} is of another version; install all three programs together"))
 }
 
 fn with_paths(mut command: Command, options: &[(&str, Option<&Path>)]) -> Command {

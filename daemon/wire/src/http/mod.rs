@@ -18,6 +18,8 @@
 //! | `GET /admin/logs?lines=&follow=` | [`LogLine`]s, `application/x-ndjson` |
 //! | `GET /admin/support` | [`SupportBody`] |
 //!
+//! [`FamiliesBody`] is what `mains families --json` prints, without a daemon.
+//!
 //! Every status of 400 or more has an [`ErrorBody`].
 
 mod chat_request;
@@ -27,6 +29,7 @@ mod completion_request;
 mod completion_response;
 mod devices_body;
 mod error_body;
+mod families_body;
 mod fields;
 mod history_body;
 mod inventory;
@@ -56,6 +59,7 @@ pub use devices_body::{
     DeviceBody, DevicesBody, EccErrorsBody, HealthBody, LinkBody, MemoryBody, ProblemBody, RuntimeBody,
 };
 pub use error_body::{ErrorBody, ErrorDetail};
+pub use families_body::{FamiliesBody, FamilyBody, FamilyDriverBody, LackBody};
 pub use history_body::SampleBody;
 pub use inventory::InventoryError;
 pub use ledger_body::{RequestRow, UsageReport, UsageRow};

@@ -2,6 +2,7 @@
 
 pub(crate) mod convert;
 pub(crate) mod eval;
+pub(crate) mod families;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod measure;

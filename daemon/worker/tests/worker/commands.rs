@@ -63,6 +63,22 @@ fn logits_agree_between_drivers() {
 }
 
 #[test]
+fn families_are_told_without_a_model() {
+    use mains_wire::http::FamiliesBody;
+
+    let output = Command::new(PROGRAM).arg("families").output().unwrap();
+    assert!(output.status.success());
+    let table: FamiliesBody = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(table.families.len(), mains_engine::models::families().len());
+    assert!(
+        table
+            .families
+            .iter()
+            .all(|family| family.lacks.len() == table.drivers.len())
+    );
+}
+
+#[test]
 fn the_worker_is_light() {
     // Servers, TLS, SQLite and libsystemd belong to the daemon: a worker parses untrusted files.
     const FORBIDDEN: [&str; 5] = ["axum", "hyper", "rustls", "rusqlite", "libsystemd-sys"];
