@@ -132,18 +132,38 @@ fn bits(logits: &[f32]) -> Vec<u32> {
     logits.iter().map(|logit| logit.to_bits()).collect()
 }
 
-/// Texts by sequence: prompt and answer. Requests come in `waves`, one after the other has ended.
-fn generate(engine: &mut Engine, requests: Vec<SequenceRequest>, waves: usize) -> HashMap<u64, Vec<u32>> {
+/// Texts by sequence: prompt and answer. Requests come in `waves`, one after the other has ended. After every
+/// `pause_every`th step another sequence is paused, and the one before resumed; none when that is 0.
+fn generate(
+    engine: &mut Engine,
+    requests: Vec<SequenceRequest>,
+    waves: usize,
+    pause_every: usize,
+) -> HashMap<u64, Vec<u32>> {
+    let ids: Vec<SequenceId> = requests.iter().map(|request| request.id).collect();
     let mut texts = HashMap::new();
     let mut waiting = requests.into_iter().peekable();
     let wave = waiting.len().div_ceil(waves).max(1);
+    let mut steps = 0;
     while waiting.peek().is_some() {
         for request in waiting.by_ref().take(wave) {
             texts.insert(request.id.0, request.prompt.clone());
             engine.submit(request).unwrap();
         }
         while !engine.is_idle() {
-            for event in engine.step().unwrap() {
+            let events = engine.step().unwrap();
+            steps += 1;
+            if pause_every > 0 && steps % pause_every == 0 {
+                for id in &ids {
+                    engine.resume(*id);
+                }
+                // Without an end a long prompt could be given up again and again.
+                let turn = steps / pause_every;
+                if turn < 2 * ids.len() {
+                    engine.pause(ids[turn % ids.len()]);
+                }
+            }
+            for event in events {
                 match event {
                     SequenceEvent::Token { id, token, .. } => texts.get_mut(&id.0).unwrap().push(token),
                     SequenceEvent::Started { .. } | SequenceEvent::Finished { .. } => {}
@@ -166,6 +186,7 @@ struct Case {
     /// Bit by layer: whether the graph is cut behind it, where it can be.
     cuts: u32,
     waves: usize,
+    pause_every: usize,
     requests: Vec<Request>,
 }
 
@@ -197,10 +218,10 @@ fn request() -> impl Strategy<Value = Request> {
 
 fn case() -> impl Strategy<Value = Case> {
     let sizes = (2..70usize, 2..8usize, 3..40usize, 0..9usize, 1..5usize);
-    let load = (0..THREADS.len(), any::<u32>(), 1..3usize);
+    let load = (0..THREADS.len(), any::<u32>(), 1..3usize, 0..9usize);
     (sizes, load, prop::collection::vec(request(), 1..6)).prop_map(|(sizes, load, requests)| {
         let (rows, output_rows, block_tokens, spare, slots) = sizes;
-        let (threads, cuts, waves) = load;
+        let (threads, cuts, waves, pause_every) = load;
         let blocks = CONTEXT.div_ceil(block_tokens) + spare;
         let limits = StepLimits {
             rows,
@@ -216,6 +237,7 @@ fn case() -> impl Strategy<Value = Case> {
             threads,
             cuts,
             waves,
+            pause_every,
             requests,
         }
     })
@@ -289,7 +311,7 @@ fn check(
         window: model.graph.window(),
     };
     let mut engine = Engine::new(Box::new(witness), config).unwrap();
-    let texts = generate(&mut engine, requests, case.waves);
+    let texts = generate(&mut engine, requests, case.waves, case.pause_every);
     let alone_limits = logits_limits(CONTEXT);
     let mut alone = load(model, alone, &alone_limits);
     let seen = seen.lock().unwrap();
@@ -366,6 +388,7 @@ fn preemption_changes_no_logits() {
             threads: 0,
             cuts: 0,
             waves: 1,
+            pause_every: 0,
             requests: Vec::new(),
         };
         let driver = cpu(available()[0], 2);
@@ -403,6 +426,7 @@ fn known_beginnings_are_found_in_every_family() {
             threads: 0,
             cuts: 0,
             waves: 2,
+            pause_every: 0,
             requests: Vec::new(),
         };
         let driver = cpu(available()[0], 1);
