@@ -15,3 +15,4 @@ mod variant;
 
 pub use fit::{DEFAULT_PARALLEL, MAX_PARALLEL, MIN_CONTEXT, STEP_ROWS};
 pub use place::{HOST_RESERVE, plan};
+pub use speed::predict_plan;

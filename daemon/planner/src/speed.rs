@@ -1,9 +1,35 @@
 //! How fast a plan will be, from what was measured on its device.
 
-use mains_contract::{Bytes, Device, Measured, Products};
-use mains_types::{Predicted, TensorFacts};
+use mains_contract::{Bytes, Device, Inventory, Measured, Products};
+use mains_types::{ModelFacts, Plan, Predicted, TensorFacts};
 
 use crate::fit::{Costs, Shape};
+
+/// The speed of a plan that was made earlier, from what is known of its device now.
+#[must_use]
+pub fn predict_plan(inventory: &Inventory, facts: &ModelFacts, plan: &Plan) -> Option<Predicted> {
+    let [segment] = &plan.segments[..] else {
+        return None;
+    };
+    let device = inventory
+        .devices
+        .iter()
+        .find(|device| device.id == segment.device)?;
+    let mut drivers = device.drivers.iter();
+    let driver = drivers.find(|driver| driver.name == segment.driver && driver.threads == segment.threads)?;
+    let mut footprints = facts.footprints.iter();
+    let (_, footprint) = footprints.find(|(name, _)| *name == segment.driver)?;
+    let costs = Costs {
+        facts,
+        footprint,
+        driver,
+    };
+    let shape = Shape {
+        context: plan.context,
+        parallel: plan.parallel,
+    };
+    predict(&costs, device, shape)
+}
 
 /// The speed of one sequence of `shape` on `device`, when the driver that computes it was measured there.
 pub(crate) fn predict(costs: &Costs<'_>, device: &Device, shape: Shape) -> Option<Predicted> {

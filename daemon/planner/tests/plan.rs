@@ -6,7 +6,7 @@ use mains_contract::{
     BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, Health, HealthState, Inventory,
     Measured, Memory, Precision, Products,
 };
-use mains_planner::{DEFAULT_PARALLEL, HOST_RESERVE, MAX_PARALLEL, plan};
+use mains_planner::{DEFAULT_PARALLEL, HOST_RESERVE, MAX_PARALLEL, plan, predict_plan};
 use mains_types::{Demand, Digest, ModelFacts, SamplingDefaults, TensorFacts};
 use proptest::prelude::*;
 
@@ -253,6 +253,7 @@ fn speed_is_bytes_over_bandwidth_and_operations_over_throughput() {
         let mut fast = box_with(1 << 40);
         fast.devices[0].measured = measured;
         let plan = plan(&fast, &facts, "pilot", &demand(Some(2000), Some(1))).unwrap();
+        assert_eq!(predict_plan(&fast, &facts, &plan), plan.predicted, "also later");
         plan.predicted
     };
     assert_eq!(predict(None), None);

@@ -143,7 +143,7 @@ impl Supervisor {
         if let Some(plan) = model.plan()
             && *demand == Demand::default()
         {
-            return Ok((*plan).clone());
+            return Ok(place::running(&self.inner.context, &model.settings(), &plan).await);
         }
         place::preview(&self.inner.context, &model.settings(), demand).await
     }

@@ -133,6 +133,17 @@ pub(crate) async fn preview(
     })
 }
 
+/// `plan`, by which a worker runs, with the speed that is predicted by what is known now.
+pub(crate) async fn running(context: &Context, settings: &Settings, plan: &Plan) -> Plan {
+    let facts = context.inspector.facts(&settings.source.path).await;
+    let inventory = context.inventory(Freshness::Known, settings.threads).await;
+    let known = facts.ok().zip(inventory.ok());
+    Plan {
+        predicted: known.and_then(|(facts, inventory)| mains_planner::predict_plan(&inventory, &facts, plan)),
+        ..plan.clone()
+    }
+}
+
 /// The plan for `demand` on the devices of another box.
 pub(crate) async fn elsewhere(
     context: &Context,

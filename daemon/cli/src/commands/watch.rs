@@ -19,6 +19,9 @@ const COLUMNS: usize = 80;
 /// Lines of a terminal that does not say how many it has.
 const LINES: usize = 24;
 
+/// Columns of an id where there is no room for all: those of a PCI address behind a kind, such as `gpu:0000:01:00.0`.
+const ID_COLUMNS: usize = 16;
+
 /// The second screen, so that what was there comes back; and no cursor (xterm's private modes 1049 and 25).
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 
@@ -136,7 +139,15 @@ fn frame(devices: &DevicesBody, columns: usize, lines: usize) -> String {
     picture
 }
 
-/// The widest of the tables that has room: names go first, then bars.
+/// An id that leaves room for what changes.
+fn short(id: &str) -> String {
+    if id.width() <= ID_COLUMNS {
+        return id.to_owned();
+    }
+    format!("{}..", cut(id, ID_COLUMNS - 2))
+}
+
+/// The widest of the tables that has room: names and the ends of ids go first, then bars.
 fn table(devices: &DevicesBody, columns: usize) -> String {
     let layouts = [(true, true), (false, true), (false, false)];
     let mut tables = layouts
@@ -172,7 +183,11 @@ fn draw(devices: &DevicesBody, names: bool, bars: bool) -> String {
             temperature,
             power,
         } = Readings::of(device);
-        let mut cells = vec![device.id.clone()];
+        let mut cells = vec![if names {
+            device.id.clone()
+        } else {
+            short(&device.id)
+        }];
         if names {
             cells.push(device.name.clone());
         }
@@ -275,7 +290,7 @@ mod tests {
     use serde_json::json;
     use unicode_width::UnicodeWidthStr;
 
-    use super::{ERASE_BELOW, ERASE_LINE, HOME, cut, frame, lines};
+    use super::{ERASE_BELOW, ERASE_LINE, HOME, cut, frame, lines, short};
 
     fn devices() -> DevicesBody {
         serde_json::from_value(json!({
@@ -323,6 +338,12 @@ mod tests {
         for columns in [120, 88, 70, 30, 8, 1] {
             assert!(widths(columns) <= columns);
         }
+    }
+
+    #[test]
+    fn a_long_id_leaves_room_for_what_changes() {
+        assert_eq!(short("gpu:0000:01:00.0"), "gpu:0000:01:00.0");
+        assert_eq!(short("software:6d65736132322e33"), "software:6d657..");
     }
 
     #[test]

@@ -75,8 +75,11 @@ async fn a_model_that_works_is_not_disturbed() {
 async fn an_idle_model_may_stay() {
     let bench = Bench::new(&[("m", "")], |_| {});
     bench.supervisor.load("m").await.unwrap();
+    let loaded = async || bench.supervisor.plan("m", &Demand::default()).await.unwrap();
+    assert_eq!(loaded().await.predicted, None);
     assert_eq!(end(steps(&bench).await).await, Ok(1e9));
     assert_eq!(bench.model("m").state, ModelState::Ready);
+    assert!(loaded().await.predicted.is_some());
 }
 
 #[tokio::test]
