@@ -49,6 +49,14 @@ pub enum TextError {
     /// A variable that the template gets from the model, not from the caller.
     #[error("the template variable `{0}` is set by the server and cannot be given")]
     ReservedVariable(String),
+    /// A variable that the template does not read: it would change nothing.
+    #[error("this model's chat template does not read the variable `{name}`; it reads: {known}")]
+    UnreadVariable {
+        /// The variable.
+        name: String,
+        /// Those that it reads, beyond the server's own.
+        known: String,
+    },
     /// The template itself refuses the messages by `raise_exception`. Its words may quote the request, so they are for the
     /// client alone and must not be logged.
     #[error("the chat template refuses these messages: {0}")]

@@ -11,16 +11,18 @@ use std::sync::Arc;
 
 use jiff::ZonedDateTime;
 use mains_text::{
-    ChatInput, ChatTemplate, ControlTokens, Detokenizer, GgufTokenKind, GgufVocabulary, TextError, Tokenizer,
+    ChatInput, ChatTemplate, ControlTokens, Detokenizer, GgufTokenKind, GgufVocabulary, ModelIds, TextError,
+    Tokenizer,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "spm",
     "spm first",
     "spm bare",
     "unigram",
+    "fallback",
     "wordpiece",
     "wordpiece cased",
 ];
@@ -89,7 +91,7 @@ fn gguf(kind: &str) -> Option<GgufVocabulary> {
             add_space_prefix: (kind == "spm bare").then_some(false),
             ..base
         },
-        "unigram" => GgufVocabulary {
+        "unigram" | "fallback" => GgufVocabulary {
             model: "t5".to_owned(),
             scores: file["model"]["vocab"]
                 .as_array()
@@ -97,8 +99,11 @@ fn gguf(kind: &str) -> Option<GgufVocabulary> {
                 .iter()
                 .map(|piece| numbers(&json!([piece[1]]))[0])
                 .collect(),
-            remove_extra_whitespaces: Some(true),
-            precompiled_charsmap: serde_json::from_value(kinds()["charsmap"].clone()).unwrap(),
+            remove_extra_whitespaces: Some(kind == "unigram"),
+            precompiled_charsmap: match kind {
+                "unigram" => serde_json::from_value(kinds()["charsmap"].clone()).unwrap(),
+                _ => Vec::new(),
+            },
             ..base
         },
         "wordpiece" | "wordpiece cased" => {
@@ -173,7 +178,20 @@ fn both(kind: &str) -> Vec<Tokenizer> {
     if kind == "spm bare" {
         all.push(Tokenizer::from_gguf(with_merges()).unwrap());
     }
+    all.extend(translated(kind).map(|vocabulary| Tokenizer::from_gguf(vocabulary).unwrap()));
     all
+}
+
+/// The vocabulary of a kind as it is translated; none where GGUF's keys do not say everything.
+fn translated(kind: &str) -> Option<GgufVocabulary> {
+    let file = file(kind).to_string();
+    let ids = ModelIds {
+        rows: from_json(kind).vocabulary_len(),
+        bos: None,
+        eos: None,
+    };
+    let translation = GgufVocabulary::from_json(file.as_bytes(), ids).unwrap();
+    translation.unsaid.is_empty().then_some(translation.vocabulary)
 }
 
 #[test]
@@ -199,14 +217,14 @@ fn ids_are_those_of_the_reference() {
 
 /// Whether a text prompt begins with a token of its own.
 fn starts(kind: &str) -> bool {
-    kind != "unigram"
+    !matches!(kind, "unigram" | "fallback")
 }
 
 #[test]
 fn control_tokens_of_the_template_stand_between_texts() {
     let kinds = kinds();
     let sources = strings(&kinds["rendered"]);
-    for kind in ["spm", "spm first", "spm bare", "unigram"] {
+    for kind in ["spm", "spm first", "spm bare", "unigram", "fallback"] {
         for (number, tokenizer) in both(kind).iter().enumerate() {
             for (source, expected) in sources.iter().zip(ids(&kinds["kinds"][kind]["rendered"])) {
                 assert_eq!(plain(tokenizer, source), expected, "{kind} {number} {source:?}");
@@ -240,7 +258,7 @@ fn begin_and_end_go_around_a_text_once() {
 
 #[test]
 fn both_forms_have_the_same_bytes() {
-    for kind in ["spm", "spm bare", "unigram", "wordpiece"] {
+    for kind in ["spm", "spm bare", "unigram", "fallback", "wordpiece"] {
         let all = both(kind);
         for other in &all[1..] {
             for id in 0..u32::try_from(all[0].vocabulary_len()).unwrap() + 1 {
@@ -252,6 +270,57 @@ fn both_forms_have_the_same_bytes() {
     let tokenizer = from_json("spm");
     let newline = tokenizer.token_id("<0x0A>").unwrap();
     assert_eq!(tokenizer.token_bytes(newline), Some(&b"\n"[..]));
+}
+
+#[test]
+fn translation_says_what_gguf_leaves_out() {
+    let unsaid = |kind: &str, change: &dyn Fn(&mut Value)| {
+        let mut file = file(kind);
+        change(&mut file);
+        let ids = ModelIds {
+            rows: from_json(kind).vocabulary_len(),
+            bos: None,
+            eos: None,
+        };
+        let translation = GgufVocabulary::from_json(file.to_string().as_bytes(), ids).unwrap();
+        (translation.vocabulary.model, translation.unsaid.join(", "))
+    };
+    let nothing: &dyn Fn(&mut Value) = &|_| {};
+    for (kind, model) in [
+        ("spm", "llama"),
+        ("spm bare", "llama"),
+        ("unigram", "t5"),
+        ("fallback", "t5"),
+        ("wordpiece cased", "bert"),
+    ] {
+        assert_eq!(unsaid(kind, nothing), (model.to_owned(), String::new()), "{kind}");
+    }
+    let metaspace = "the pre-tokenizer Metaspace".to_owned();
+    assert_eq!(unsaid("spm first", nothing), ("llama".to_owned(), metaspace));
+    // No scores make one way to merge a token and not the other.
+    let fewer = unsaid("spm", &|file| {
+        let merges = file["model"]["merges"].as_array_mut().unwrap();
+        let whole = |pair: &Value| format!("{}{}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
+        let twice = (1..merges.len()).find(|at| whole(&merges[*at]) == whole(&merges[at - 1]));
+        merges.remove(twice.unwrap());
+    });
+    assert_eq!(fewer, ("gemma4".to_owned(), String::new()));
+    let strips = unsaid("wordpiece", &|file| {
+        file["added_tokens"][4]["lstrip"] = true.into();
+    });
+    assert!(strips.1.contains("[MASK]"), "{strips:?}");
+}
+
+#[test]
+fn a_text_that_spells_a_byte_token_is_no_byte() {
+    for tokenizer in both("fallback") {
+        let newline = tokenizer.token_id("<0x0A>");
+        assert!(tokenizer.encode_text("a\n").unwrap().contains(&13));
+        assert!(
+            !tokenizer.encode_text("<0x0A>").unwrap().contains(&13),
+            "{newline:?}"
+        );
+    }
 }
 
 fn refused(result: Result<Tokenizer, TextError>) -> String {
@@ -277,7 +346,7 @@ fn what_does_not_go_together_is_refused_by_name() {
     });
     assert!(bytes.contains("byte 0x0A"), "{bytes}");
     let fallback = changed("unigram", |file| file["model"]["byte_fallback"] = true.into());
-    assert!(fallback.contains("byte_fallback"), "{fallback}");
+    assert!(fallback.contains("no token for the byte"), "{fallback}");
     let unknown = changed("unigram", |file| file["model"]["unk_id"] = 100_000.into());
     assert!(unknown.contains("unk_id"), "{unknown}");
     let words = changed("wordpiece", |file| {
@@ -308,7 +377,7 @@ fn vocabularies_that_contradict_themselves_are_refused() {
     assert!(refused(Tokenizer::from_gguf(unknown)).contains("unknown_token_id"));
     let mut bytes = gguf("unigram").unwrap();
     bytes.token_types[5] = GgufTokenKind::Byte;
-    assert!(refused(Tokenizer::from_gguf(bytes)).contains("byte tokens"));
+    assert!(refused(Tokenizer::from_gguf(bytes)).contains("no token for the byte"));
     // What stands for the unknown is no word as well.
     let mut both = gguf("unigram").unwrap();
     both.token_types[0] = GgufTokenKind::UserDefined;

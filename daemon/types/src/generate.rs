@@ -57,6 +57,20 @@ pub struct ChatPrompt {
     pub tools: Option<String>,
     /// A JSON object of further template variables.
     pub variables: Option<String>,
+    /// Where the conversation ends and the model begins.
+    pub end: ChatEnd,
+}
+
+/// Where a rendered conversation ends: what `add_generation_prompt` and `continue_final_message` say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChatEnd {
+    /// Behind the beginning of a new answer.
+    #[default]
+    NewAnswer,
+    /// Behind the last message.
+    LastMessage,
+    /// Within the last message, where its text ends: the model goes on with it.
+    WithinLastMessage,
 }
 
 /// One answer of a request.

@@ -11,8 +11,8 @@ mod sensitivity;
 mod usage;
 
 pub use generate::{
-    ChatPrompt, Choice, Event, FinishReason, Generate, GenerationError, GenerationErrorKind, Prompt, Started,
-    TokenChunk, TokenLogprob,
+    ChatEnd, ChatPrompt, Choice, Event, FinishReason, Generate, GenerationError, GenerationErrorKind, Prompt,
+    Started, TokenChunk, TokenLogprob,
 };
 pub use identity::{Caller, Peer};
 pub use model::{Digest, ModelFacts, ModelSource, SamplingDefaults, TensorFacts};

@@ -19,11 +19,6 @@ impl Parsed {
     pub(super) fn new(input: &ChatInput<'_>) -> Result<Self, TextError> {
         let objects = |json: &Json| json.as_array().is_some_and(|all| all.iter().all(Json::is_object));
         let messages = |json: &Json| objects(json) && json != &Json::Array(Vec::new());
-        let parse = |what, expected, text: &str, valid: &dyn Fn(&Json) -> bool| {
-            let json: Option<Json> = serde_json::from_str(text).ok();
-            json.filter(|json| valid(json))
-                .ok_or(TextError::BadInput { what, expected })
-        };
         let mut messages = parse(
             "messages",
             "a JSON array of objects, not empty",
@@ -50,16 +45,7 @@ impl Parsed {
             .tools
             .map(|text| parse("tools", "a JSON array of objects", text, &objects))
             .transpose()?;
-        let variables = match input.variables {
-            None => serde_json::Map::new(),
-            Some(text) => match parse("the template variables", "a JSON object", text, &Json::is_object)? {
-                Json::Object(variables) => variables,
-                _ => serde_json::Map::new(),
-            },
-        };
-        if let Some(name) = variables.keys().find(|name| RESERVED.contains(&name.as_str())) {
-            return Err(TextError::ReservedVariable(name.clone()));
-        }
+        let variables = input.variables.map(variables).transpose()?.unwrap_or_default();
         Ok(Self {
             messages,
             tools,
@@ -88,6 +74,29 @@ impl Parsed {
             .map_or_else(|| Value::from(()), |tools| value(tools, string));
         context.push(("tools".to_owned(), tools));
         context
+    }
+}
+
+fn parse(
+    what: &'static str,
+    expected: &'static str,
+    text: &str,
+    valid: &dyn Fn(&Json) -> bool,
+) -> Result<Json, TextError> {
+    let json: Option<Json> = serde_json::from_str(text).ok();
+    json.filter(|json| valid(json))
+        .ok_or(TextError::BadInput { what, expected })
+}
+
+/// The variables of a JSON object, none of them the server's own.
+pub(super) fn variables(text: &str) -> Result<serde_json::Map<String, Json>, TextError> {
+    let Json::Object(variables) = parse("the template variables", "a JSON object", text, &Json::is_object)?
+    else {
+        return Ok(serde_json::Map::new());
+    };
+    match variables.keys().find(|name| RESERVED.contains(&name.as_str())) {
+        Some(name) => Err(TextError::ReservedVariable(name.clone())),
+        None => Ok(variables),
     }
 }
 

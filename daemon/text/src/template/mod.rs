@@ -7,6 +7,7 @@ mod errors;
 mod python;
 mod tojson;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::ZonedDateTime;
@@ -43,6 +44,8 @@ pub struct ChatTemplate {
     controls: Arc<Controls>,
     bos: Option<String>,
     eos: Option<String>,
+    /// Variables that it reads and a caller may give.
+    variables: BTreeSet<String>,
 }
 
 /// One conversation for a template. All JSON is a user's word.
@@ -91,12 +94,33 @@ impl ChatTemplate {
         environment
             .add_template_owned(NAME, without_generation_tags(source))
             .map_err(|error| errors::compile(&error))?;
+        let variables = callers_variables(&environment)?;
         Ok(Self {
             environment,
+            variables,
             controls: Arc::clone(tokenizer.controls()),
             bos: bos.map(str::to_owned),
             eos: eos.map(str::to_owned),
         })
+    }
+
+    /// Checks that the template reads every variable of a JSON object that a caller gives: one that it does not read would be
+    /// ignored. [`Self::render`] takes any, as transformers does.
+    ///
+    /// # Errors
+    /// [`TextError::UnreadVariable`], [`TextError::ReservedVariable`], [`TextError::BadInput`].
+    pub fn check_variables(&self, variables: &str) -> Result<(), TextError> {
+        let given = convert::variables(variables)?;
+        match given.keys().find(|name| !self.variables.contains(*name)) {
+            None => Ok(()),
+            Some(name) => Err(TextError::UnreadVariable {
+                name: name.clone(),
+                known: match self.variables.iter().map(String::as_str).collect::<Vec<_>>() {
+                    known if known.is_empty() => "none".to_owned(),
+                    known => known.join(", "),
+                },
+            }),
+        }
     }
 
     /// Renders a conversation.
@@ -162,6 +186,18 @@ impl std::fmt::Debug for ChatTemplate {
             .field("eos", &self.eos)
             .finish_non_exhaustive()
     }
+}
+
+/// The names that a template takes from its caller, beyond those that are set here.
+fn callers_variables(environment: &Environment<'_>) -> Result<BTreeSet<String>, TextError> {
+    let template = environment
+        .get_template(NAME)
+        .map_err(|error| errors::compile(&error))?;
+    let names = template.undeclared_variables(false).into_iter();
+    let callers = names.filter(|name| !RESERVED.contains(&name.as_str()));
+    Ok(callers
+        .filter(|name| environment.globals().all(|(global, _)| global != name))
+        .collect())
 }
 
 fn environment() -> Environment<'static> {

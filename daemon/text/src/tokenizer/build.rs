@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokenizers::{AddedToken, Model, NormalizerWrapper, PreTokenizerWrapper, TokenizerImpl};
 
-use super::model::{ModelParts, SharedModel};
+use super::model::ModelParts;
 use super::spelling::Spelling;
 use super::table::TokenTable;
 use super::{MAX_ADDED_TOKEN_BYTES, MAX_VOCABULARY, TextEncoder, Tokenizer};
@@ -83,7 +83,7 @@ impl Parts {
                 }
             }
         }
-        let model = SharedModel::new(self.model.build()?);
+        let model = self.model.build(&self.spelling)?;
         // The library gives a text that its model does not have an id of its own.
         if let Some((text, id)) = kept
             .iter()

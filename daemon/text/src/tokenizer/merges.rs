@@ -1,9 +1,10 @@
 //! Merges from scores, for files of SentencePiece's BPE, which store no merges.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::build::bad;
+use super::gguf::GgufTokenKind;
 use crate::TextError;
 
 /// Characters of a token beyond which it is not taken apart: no vocabulary merges longer ones, and the work grows with the
@@ -64,9 +65,85 @@ pub(super) fn from_scores(tokens: &[(String, u32, f32)]) -> Result<Vec<(String, 
     Ok(merges.into_iter().map(owned).collect())
 }
 
+/// Scores that say a list of merges.
+#[derive(Debug, PartialEq)]
+pub(super) struct Scored {
+    /// By token id.
+    pub(super) scores: Vec<f32>,
+    /// Whether [`from_scores`] gives the merges in their own order, also those that make one token.
+    pub(super) same_order: bool,
+}
+
+/// Scores from which [`from_scores`] makes these merges, or none when no scores do: where a token that could be merged has no
+/// merge, or the merges that make one token do not come together.
+pub(super) fn scores_of(
+    tokens: &[String],
+    kinds: &[GgufTokenKind],
+    merges: &[(String, String)],
+) -> Option<Scored> {
+    let merged = |kind: &GgufTokenKind| matches!(kind, GgufTokenKind::Normal | GgufTokenKind::UserDefined);
+    let mut ranks: HashMap<String, f32> = HashMap::new();
+    let mut rank = 0.0;
+    for (left, right) in merges {
+        let whole = format!("{left}{right}");
+        ranks.entry(whole).or_insert_with(|| {
+            // Exact up to 2^24 tokens, more than any vocabulary has.
+            rank -= 1.0;
+            rank
+        });
+    }
+    let scored: Vec<_> = tokens
+        .iter()
+        .zip(kinds)
+        .zip(0_u32..)
+        .filter(|((_, kind), _)| merged(kind))
+        .map(|((text, _), id)| (text.clone(), id, ranks.get(text).copied().unwrap_or(0.0)))
+        .collect();
+    let again = from_scores(&scored).ok()?;
+    let results = |merges: &[(String, String)]| -> Vec<String> {
+        merges
+            .iter()
+            .map(|(left, right)| format!("{left}{right}"))
+            .collect()
+    };
+    let set = |merges: &[(String, String)]| -> HashSet<(String, String)> { merges.iter().cloned().collect() };
+    let same = results(&again) == results(merges) && set(&again) == set(merges);
+    let mut scores = vec![0.0; tokens.len()];
+    scored
+        .iter()
+        .for_each(|(_, id, score)| scores[*id as usize] = *score);
+    same.then(|| Scored {
+        scores,
+        same_order: again == merges,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::from_scores;
+    use super::{GgufTokenKind, from_scores, scores_of};
+
+    #[test]
+    fn scores_say_merges_or_there_are_none() {
+        let tokens = ["a", "b", "ab", "aa", "aab", "x"].map(str::to_owned);
+        let kinds = [GgufTokenKind::Normal; 6];
+        let merge = |text: &str| {
+            let (left, right) = text.split_once(' ').unwrap();
+            (left.to_owned(), right.to_owned())
+        };
+        let scored = |merges: &[&str]| {
+            scores_of(
+                &tokens,
+                &kinds,
+                &merges.iter().map(|text| merge(text)).collect::<Vec<_>>(),
+            )
+        };
+        let all = scored(&["a b", "a a", "aa b", "a ab"]).unwrap();
+        assert!(all.same_order);
+        assert_eq!(all.scores, [0.0, 0.0, -1.0, -2.0, -3.0, 0.0]);
+        assert!(!scored(&["a b", "a a", "a ab", "aa b"]).unwrap().same_order);
+        assert_eq!(scored(&["a b", "a a", "a ab"]), None);
+        assert_eq!(scored(&["a b", "aa b", "a a", "a ab"]), None);
+    }
 
     fn merges(tokens: &[(&str, f32)]) -> Vec<String> {
         let tokens: Vec<_> = (0..)

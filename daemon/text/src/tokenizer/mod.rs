@@ -14,6 +14,7 @@ mod post;
 mod pre;
 mod spelling;
 mod table;
+mod to_gguf;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use tokenizers::{
 
 pub use gguf::{GgufTokenKind, GgufVocabulary};
 pub use pre::pre_name;
+pub use to_gguf::{GgufTranslation, ModelIds};
+
+use json::pipeline_steps;
 
 use crate::TextError;
 use crate::controls::{Controls, Rendered, Segment};

@@ -30,6 +30,8 @@ pub(super) enum ModelParts {
         pieces: Vec<(String, f64)>,
         /// The id of what has no piece.
         unknown: usize,
+        /// Whether what has no piece becomes the tokens of its bytes.
+        byte_fallback: bool,
     },
     /// The longest entry first.
     WordPiece {
@@ -70,7 +72,12 @@ impl ModelParts {
             vocabulary, merges, ..
         } = self
         else {
-            let texts = self.entries().map(|(text, _)| text);
+            let bytes = self.byte_pieces(spelling)?;
+            let is_byte = |id: u32| bytes.iter().any(|(own, _)| *own == id);
+            let texts = self
+                .entries()
+                .filter(|(_, id)| !is_byte(*id))
+                .map(|(text, _)| text);
             return Ok(texts
                 .filter(|text| !specials.contains(text))
                 .map(str::to_owned)
@@ -78,9 +85,7 @@ impl ModelParts {
         };
         for (text, byte) in spelling.byte_tokens() {
             if !vocabulary.contains_key(&text) {
-                return Err(bad(format!(
-                    "it has no token for the byte 0x{byte:02X}, so not every text has ids"
-                )));
+                return Err(no_token(byte));
             }
         }
         let mut reachable: HashSet<String> = spelling.letters(vocabulary);
@@ -141,7 +146,50 @@ impl ModelParts {
         }
     }
 
-    pub(super) fn build(self) -> Result<ModelWrapper, TextError> {
+    /// The ids that stand for bytes, where text falls back to them and the model itself does not know.
+    ///
+    /// # Errors
+    /// When a byte has none.
+    fn byte_pieces(&self, spelling: &Spelling) -> Result<Vec<(u32, u8)>, TextError> {
+        let Self::Unigram {
+            pieces,
+            byte_fallback: true,
+            ..
+        } = self
+        else {
+            return Ok(Vec::new());
+        };
+        let ids: HashMap<&str, u32> = pieces.iter().map(|(text, _)| text.as_str()).zip(0..).collect();
+        let id = |(text, byte): (String, u8)| match ids.get(text.as_str()) {
+            Some(id) => Ok((*id, byte)),
+            None => Err(no_token(byte)),
+        };
+        spelling.byte_tokens().into_iter().map(id).collect()
+    }
+
+    pub(super) fn build(mut self, spelling: &Spelling) -> Result<SharedModel, TextError> {
+        let bytes = self.byte_pieces(spelling)?;
+        if let Self::Unigram { pieces, .. } = &mut self {
+            // SentencePiece matches no text with them: a user's `<0x0A>` is no line end.
+            for (id, _) in &bytes {
+                pieces[*id as usize].0.clear();
+            }
+        }
+        let unknown = match &self {
+            Self::Unigram { unknown, .. } if !bytes.is_empty() => u32::try_from(*unknown).ok(),
+            _ => None,
+        };
+        let mut tokens = [0; 256];
+        bytes
+            .iter()
+            .for_each(|(id, byte)| tokens[usize::from(*byte)] = *id);
+        Ok(SharedModel(Arc::new(Shared {
+            model: self.wrapped()?,
+            fallback: unknown.map(|unknown| ByteFallback { unknown, tokens }),
+        })))
+    }
+
+    fn wrapped(self) -> Result<ModelWrapper, TextError> {
         let refused = |error: tokenizers::Error| bad(error.to_string());
         match self {
             Self::Bpe {
@@ -156,7 +204,9 @@ impl ModelParts {
                 .build()
                 .map(ModelWrapper::BPE)
                 .map_err(refused),
-            Self::Unigram { mut pieces, unknown } => {
+            Self::Unigram {
+                mut pieces, unknown, ..
+            } => {
                 if pieces.iter().any(|(_, score)| !score.is_finite()) {
                     return Err(bad("a piece has no finite score"));
                 }
@@ -191,13 +241,39 @@ impl ModelParts {
     }
 }
 
+fn no_token(byte: u8) -> TextError {
+    bad(format!(
+        "it has no token for the byte 0x{byte:02X}, so not every text has ids"
+    ))
+}
+
 /// A model that several pipelines share.
 #[derive(Clone)]
-pub(super) struct SharedModel(Arc<ModelWrapper>);
+pub(super) struct SharedModel(Arc<Shared>);
 
-impl SharedModel {
-    pub(super) fn new(model: ModelWrapper) -> Self {
-        Self(Arc::new(model))
+struct Shared {
+    model: ModelWrapper,
+    fallback: Option<ByteFallback>,
+}
+
+/// Bytes in the place of the unknown.
+struct ByteFallback {
+    unknown: u32,
+    /// Token ids by byte; those that occur in no UTF-8 are 0.
+    tokens: [u32; 256],
+}
+
+impl ByteFallback {
+    fn spell(&self, token: Token) -> Vec<Token> {
+        if token.id != self.unknown {
+            return vec![token];
+        }
+        let spelled = token.value.bytes().map(|byte| Token {
+            id: self.tokens[usize::from(byte)],
+            value: String::new(),
+            offsets: token.offsets,
+        });
+        spelled.collect()
     }
 }
 
@@ -205,30 +281,37 @@ impl Model for SharedModel {
     type Trainer = TrainerWrapper;
 
     fn tokenize(&self, sequence: &str) -> tokenizers::Result<Vec<Token>> {
-        self.0.tokenize(sequence)
+        let tokens = self.0.model.tokenize(sequence)?;
+        Ok(match &self.0.fallback {
+            None => tokens,
+            Some(fallback) => tokens
+                .into_iter()
+                .flat_map(|token| fallback.spell(token))
+                .collect(),
+        })
     }
 
     fn token_to_id(&self, token: &str) -> Option<u32> {
-        self.0.token_to_id(token)
+        self.0.model.token_to_id(token)
     }
 
     fn id_to_token(&self, id: u32) -> Option<String> {
-        self.0.id_to_token(id)
+        self.0.model.id_to_token(id)
     }
 
     fn get_vocab(&self) -> HashMap<String, u32> {
-        self.0.get_vocab()
+        self.0.model.get_vocab()
     }
 
     fn get_vocab_size(&self) -> usize {
-        self.0.get_vocab_size()
+        self.0.model.get_vocab_size()
     }
 
     fn save(&self, folder: &Path, prefix: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
-        self.0.save(folder, prefix)
+        self.0.model.save(folder, prefix)
     }
 
     fn get_trainer(&self) -> TrainerWrapper {
-        self.0.get_trainer()
+        self.0.model.get_trainer()
     }
 }

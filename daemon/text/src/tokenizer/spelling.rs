@@ -69,7 +69,7 @@ fn byte_token(byte: u8) -> String {
 }
 
 /// The byte that a token stands for, if it is such a token.
-fn byte_of(text: &str) -> Option<u8> {
+pub(super) fn byte_of(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
     let byte = u8::from_str_radix(digits, 16).ok()?;
     (byte_token(byte) == text).then_some(byte)

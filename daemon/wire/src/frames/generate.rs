@@ -1,6 +1,6 @@
 //! A request for tokens on the wire.
 
-use mains_types::{ChatPrompt, Generate, Prompt};
+use mains_types::{ChatEnd, ChatPrompt, Generate, Prompt};
 use serde::{Deserialize, Serialize};
 
 use super::sampling::SamplingWire;
@@ -26,9 +26,37 @@ enum PromptWire {
         messages: String,
         tools: Option<String>,
         variables: Option<String>,
+        end: ChatEndWire,
     },
     Text(String),
     Ids(Vec<u32>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum ChatEndWire {
+    NewAnswer,
+    LastMessage,
+    WithinLastMessage,
+}
+
+impl From<ChatEnd> for ChatEndWire {
+    fn from(end: ChatEnd) -> Self {
+        match end {
+            ChatEnd::NewAnswer => Self::NewAnswer,
+            ChatEnd::LastMessage => Self::LastMessage,
+            ChatEnd::WithinLastMessage => Self::WithinLastMessage,
+        }
+    }
+}
+
+impl From<ChatEndWire> for ChatEnd {
+    fn from(end: ChatEndWire) -> Self {
+        match end {
+            ChatEndWire::NewAnswer => Self::NewAnswer,
+            ChatEndWire::LastMessage => Self::LastMessage,
+            ChatEndWire::WithinLastMessage => Self::WithinLastMessage,
+        }
+    }
 }
 
 impl From<Generate> for GenerateWire {
@@ -86,10 +114,12 @@ impl From<Prompt> for PromptWire {
                 messages,
                 tools,
                 variables,
+                end,
             }) => Self::Chat {
                 messages,
                 tools,
                 variables,
+                end: end.into(),
             },
             Prompt::Text(text) => Self::Text(text),
             Prompt::Ids(ids) => Self::Ids(ids),
@@ -104,10 +134,12 @@ impl From<PromptWire> for Prompt {
                 messages,
                 tools,
                 variables,
+                end,
             } => Self::Chat(ChatPrompt {
                 messages,
                 tools,
                 variables,
+                end: end.into(),
             }),
             PromptWire::Text(text) => Self::Text(text),
             PromptWire::Ids(ids) => Self::Ids(ids),

@@ -2,10 +2,11 @@
 //!
 //! Every parameter is honoured or refused. A refused one is accepted only with the value that asks for nothing: null or
 //! the documented default. Our extensions are `top_k`, `min_p`, `repetition_penalty`, `keep_alive` (seconds or `"5m"`) and
-//! `chat_template_kwargs` (variables for the model's template).
+//! `chat_template_kwargs` (variables for the model's template), `enable_thinking` (the one that reasoning models read), and
+//! `continue_final_message` with `add_generation_prompt`: go on with the last message instead of answering it.
 
-use mains_types::{ChatPrompt, Generate, Prompt};
-use serde_json::Value;
+use mains_types::{ChatEnd, ChatPrompt, Generate, Prompt};
+use serde_json::{Map, Value};
 
 use super::common::{Streaming, keep_alive, model, sampling, stop, streaming};
 use super::fields::{Fields, Refused, empty, never, wrong_type};
@@ -51,7 +52,7 @@ const REFUSED: [Refused; 21] = [
     refused(
         "reasoning_effort",
         never,
-        "models with a reasoning switch take it by \"chat_template_kwargs\"",
+        "models with a reasoning switch take it by \"enable_thinking\" or \"chat_template_kwargs\"",
     ),
     refused(
         "verbosity",
@@ -78,6 +79,9 @@ const REFUSED: [Refused; 21] = [
         "how prompts are cached is not for a request to say",
     ),
 ];
+
+/// The variable by which templates of reasoning models ask whether to reason; also a parameter of its own.
+const ENABLE_THINKING: &str = "enable_thinking";
 
 /// Variables that belong to the daemon: given by a request, they would contradict the rest of it.
 const OWN_VARIABLES: [&str; 5] = [
@@ -114,6 +118,7 @@ impl ChatRequest {
                     messages,
                     tools: None,
                     variables: variables(&mut fields)?,
+                    end: end(&mut fields)?,
                 })],
                 n: fields.count("n", 1, MAX_N)?.unwrap_or(1),
                 max_tokens: max_tokens(&mut fields)?,
@@ -155,19 +160,42 @@ fn top_logprobs(fields: &mut Fields) -> Result<Option<u32>, RequestError> {
     }
 }
 
+/// Where the conversation ends. An answer is begun unless the request says otherwise, or goes on with its last message.
+fn end(fields: &mut Fields) -> Result<ChatEnd, RequestError> {
+    let goes_on = fields.boolean("continue_final_message")?.unwrap_or(false);
+    match (goes_on, fields.boolean("add_generation_prompt")?) {
+        (false, Some(false)) => Ok(ChatEnd::LastMessage),
+        (false, _) => Ok(ChatEnd::NewAnswer),
+        (true, None | Some(false)) => Ok(ChatEnd::WithinLastMessage),
+        (true, Some(true)) => Err(RequestError::invalid(
+            "add_generation_prompt",
+            "true contradicts \"continue_final_message\": true; give one of them",
+        )),
+    }
+}
+
 fn variables(fields: &mut Fields) -> Result<Option<String>, RequestError> {
-    let value = match fields.take("chat_template_kwargs") {
-        None => return Ok(None),
-        Some(value @ Value::Object(_)) => value,
+    let mut variables = match fields.take("chat_template_kwargs") {
+        None => Map::new(),
+        Some(Value::Object(variables)) => variables,
         Some(other) => return Err(wrong_type("chat_template_kwargs", "an object", &other)),
     };
-    match OWN_VARIABLES.iter().find(|name| value.get(name).is_some()) {
-        Some(name) => Err(RequestError::invalid(
+    if let Some(name) = OWN_VARIABLES.iter().find(|name| variables.contains_key(**name)) {
+        return Err(RequestError::invalid(
             format!("chat_template_kwargs.{name}"),
             "this variable is the daemon's to set",
-        )),
-        None => Ok(Some(value.to_string())),
+        ));
     }
+    if let Some(thinks) = fields.boolean(ENABLE_THINKING)? {
+        let inner = variables.insert(ENABLE_THINKING.to_owned(), Value::Bool(thinks));
+        if inner.is_some_and(|inner| inner != thinks) {
+            return Err(RequestError::invalid(
+                ENABLE_THINKING,
+                format_args!("{thinks} contradicts chat_template_kwargs.enable_thinking; give one of them"),
+            ));
+        }
+    }
+    Ok((!variables.is_empty()).then(|| Value::Object(variables).to_string()))
 }
 
 fn plain_text(value: &Value) -> bool {

@@ -32,11 +32,14 @@ const REFUSED: [Refused; 2] = [
 ];
 
 /// Parameters of chat completions alone; named, since "unknown" would send the reader the wrong way.
-const CHAT_ONLY: [Refused; 4] = [
+const CHAT_ONLY: [Refused; 7] = [
     chat_only("messages"),
     chat_only("max_completion_tokens"),
     chat_only("top_logprobs"),
     chat_only("chat_template_kwargs"),
+    chat_only("enable_thinking"),
+    chat_only("continue_final_message"),
+    chat_only("add_generation_prompt"),
 ];
 
 const fn chat_only(name: &'static str) -> Refused {

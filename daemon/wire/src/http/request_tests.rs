@@ -1,6 +1,6 @@
 //! Requests: what is honoured, what is refused and by which name.
 
-use mains_types::{LogitBias, Prompt};
+use mains_types::{ChatEnd, LogitBias, Prompt};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -67,6 +67,53 @@ fn chat_parameters_arrive() {
     assert_eq!(prompt.variables.as_deref(), Some(r#"{"enable_thinking":false}"#));
 }
 
+fn chat_prompt(extra: &Value) -> mains_types::ChatPrompt {
+    let mut request = chat(extra).unwrap();
+    match request.generate.prompts.pop() {
+        Some(Prompt::Chat(prompt)) => prompt,
+        other => panic!("a chat request has a chat prompt, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_conversation_ends_where_the_request_says() {
+    for (extra, end) in [
+        (json!({}), ChatEnd::NewAnswer),
+        (
+            json!({"continue_final_message": false, "add_generation_prompt": true}),
+            ChatEnd::NewAnswer,
+        ),
+        (json!({"add_generation_prompt": false}), ChatEnd::LastMessage),
+        (
+            json!({"continue_final_message": true}),
+            ChatEnd::WithinLastMessage,
+        ),
+        (
+            json!({"continue_final_message": true, "add_generation_prompt": false}),
+            ChatEnd::WithinLastMessage,
+        ),
+    ] {
+        assert_eq!(chat_prompt(&extra).end, end, "{extra}");
+    }
+}
+
+#[test]
+fn reasoning_is_a_variable_of_the_template() {
+    for (extra, variables) in [
+        (json!({"enable_thinking": null, "chat_template_kwargs": {}}), None),
+        (
+            json!({"enable_thinking": true}),
+            Some(r#"{"enable_thinking":true}"#),
+        ),
+        (
+            json!({"enable_thinking": false, "chat_template_kwargs": {"x": 1, "enable_thinking": false}}),
+            Some(r#"{"x":1,"enable_thinking":false}"#),
+        ),
+    ] {
+        assert_eq!(chat_prompt(&extra).variables.as_deref(), variables, "{extra}");
+    }
+}
+
 #[test]
 fn values_that_ask_for_nothing_are_accepted() {
     let plain = chat(&json!({})).unwrap();
@@ -127,6 +174,11 @@ stream_options.x unknown_parameter {"stream": true, "stream_options": {"x": 1}}
 keep_alive invalid_value {"keep_alive": "5 minutes"}
 keep_alive invalid_value {"keep_alive": -1}
 chat_template_kwargs.messages invalid_value {"chat_template_kwargs": {"messages": []}}
+chat_template_kwargs invalid_type {"chat_template_kwargs": []}
+enable_thinking invalid_type {"enable_thinking": "no"}
+enable_thinking invalid_value {"enable_thinking": true, "chat_template_kwargs": {"enable_thinking": false}}
+continue_final_message invalid_type {"continue_final_message": 1}
+add_generation_prompt invalid_value {"continue_final_message": true, "add_generation_prompt": true}
 model missing_required_parameter {"model": null}
 messages missing_required_parameter {"messages": null}
 messages invalid_type {"messages": "hi"}

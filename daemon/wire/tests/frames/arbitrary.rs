@@ -11,9 +11,9 @@ use mains_contract::{
     HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
 };
 use mains_types::{
-    ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
-    ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment, Started,
-    TensorFacts, TokenChunk, TokenLogprob,
+    ChatEnd, ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind,
+    LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment,
+    Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
 use proptest::collection::{btree_map, vec};
@@ -125,11 +125,17 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
 }
 
 fn generate() -> impl Strategy<Value = Generate> {
-    let chat = (text(), of(text()), of(text())).prop_map(|(messages, tools, variables)| {
+    let end = prop_oneof![
+        Just(ChatEnd::NewAnswer),
+        Just(ChatEnd::LastMessage),
+        Just(ChatEnd::WithinLastMessage)
+    ];
+    let chat = (text(), of(text()), of(text()), end).prop_map(|(messages, tools, variables, end)| {
         Prompt::Chat(ChatPrompt {
             messages,
             tools,
             variables,
+            end,
         })
     });
     let prompt = prop_oneof![

@@ -7,9 +7,9 @@ use mains_contract::{
     HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
 };
 use mains_types::{
-    ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind, LogitBias,
-    ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment, Started,
-    TensorFacts, TokenChunk, TokenLogprob,
+    ChatEnd, ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind,
+    LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment,
+    Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
 
@@ -143,6 +143,7 @@ pub(crate) fn generate() -> Generate {
                 messages: "[]".to_owned(),
                 tools: Some("[1]".to_owned()),
                 variables: Some("{}".to_owned()),
+                end: ChatEnd::WithinLastMessage,
             }),
             Prompt::Text("a".to_owned()),
             Prompt::Ids(vec![1, 300]),

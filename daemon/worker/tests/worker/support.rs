@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use mains_contract::{Inventory, ProbeReport};
 use mains_formats::{Array, Gguf, Value};
 use mains_types::{
-    ChatPrompt, Choice, Demand, FinishReason, Generate, GenerationError, LogitBias, ModelFacts, Plan, Prompt,
-    Sampling, Started, TokenChunk,
+    ChatEnd, ChatPrompt, Choice, Demand, FinishReason, Generate, GenerationError, LogitBias, ModelFacts,
+    Plan, Prompt, Sampling, Started, TokenChunk,
 };
 use mains_wire::frames::{DaemonHello, FrameReader, FrameWriter, FromWorker, Role, ToWorker, WorkerHello};
 use tokio::net::UnixStream;
@@ -247,5 +247,6 @@ pub(crate) fn question(text: &str) -> Prompt {
         messages: format!(r#"[{{"role": "user", "content": "{text}"}}]"#),
         tools: None,
         variables: None,
+        end: ChatEnd::NewAnswer,
     })
 }

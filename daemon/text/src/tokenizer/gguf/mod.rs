@@ -5,6 +5,8 @@ mod bpe;
 mod sentencepiece;
 mod wordpiece;
 
+pub(super) use wordpiece::MAX_WORD;
+
 use super::Tokenizer;
 use super::build::bad;
 use crate::TextError;

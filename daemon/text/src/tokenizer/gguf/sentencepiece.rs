@@ -53,13 +53,8 @@ pub(super) fn unigram(file: GgufVocabulary) -> Result<Parts, TextError> {
     check_scores(&file)?;
     let around = around_text(&file, false, true)?;
     let normalizer = normalizer(&file)?;
-    if file.token_types.contains(&GgufTokenKind::Byte) {
-        return Err(TextError::Unsupported {
-            what: "the Unigram model",
-            name: "with byte tokens".to_owned(),
-            known: "Unigram without them".to_owned(),
-        });
-    }
+    // A model without fallback has no tokens for bytes.
+    let byte_fallback = file.token_types.contains(&GgufTokenKind::Byte);
     let is_unknown = |kind: &GgufTokenKind| *kind == GgufTokenKind::Unknown;
     let typed = || file.token_types.iter().position(is_unknown);
     let unknown = file.unknown.map(|id| id as usize).or_else(typed);
@@ -84,6 +79,7 @@ pub(super) fn unigram(file: GgufVocabulary) -> Result<Parts, TextError> {
         model: ModelParts::Unigram {
             pieces: pieces.collect(),
             unknown,
+            byte_fallback,
         },
         spelling: Spelling::SentencePiece,
         added: Sorted::new(file.tokens, file.token_types).added,

@@ -12,7 +12,7 @@ use crate::TextError;
 /// What begins an entry that continues a word, in the models' own files.
 const PREFIX: &str = "##";
 /// Longer words are unknown, in characters (the default of `transformers`).
-const MAX_WORD: usize = 100;
+pub(in crate::tokenizer) const MAX_WORD: usize = 100;
 
 pub(super) fn parts(mut file: GgufVocabulary) -> Result<Parts, TextError> {
     let unknown = file.unknown.and_then(|id| file.tokens.get(id as usize)).cloned();

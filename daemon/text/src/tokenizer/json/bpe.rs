@@ -7,15 +7,16 @@ use crate::TextError;
 use crate::tokenizer::build::{bad, by_text};
 
 #[derive(Deserialize)]
-struct Bpe {
+pub(in crate::tokenizer) struct Bpe {
     dropout: Option<f32>,
     continuing_subword_prefix: Option<String>,
     end_of_word_suffix: Option<String>,
+    pub(in crate::tokenizer) unk_token: Option<String>,
     #[serde(default)]
-    byte_fallback: bool,
+    pub(in crate::tokenizer) byte_fallback: bool,
     #[serde(default)]
-    ignore_merges: bool,
-    vocab: std::collections::HashMap<String, u32>,
+    pub(in crate::tokenizer) ignore_merges: bool,
+    pub(in crate::tokenizer) vocab: std::collections::HashMap<String, u32>,
     merges: Merges,
 }
 
@@ -39,8 +40,8 @@ pub(super) fn read(file: &File) -> Result<(ModelParts, Spelling), TextError> {
     let parts = ModelParts::Bpe {
         byte_fallback: model.byte_fallback,
         ignore_merges: model.ignore_merges,
-        vocabulary: by_text(model.vocab)?,
-        merges: pairs(model.merges)?,
+        vocabulary: by_text(model.vocab.clone())?,
+        merges: model.pairs()?,
     };
     Ok((parts, spelling))
 }
@@ -59,14 +60,17 @@ fn check(model: &Bpe) -> Result<(), TextError> {
     Err(unsupported("the BPE option", name, "BPE without it"))
 }
 
-fn pairs(merges: Merges) -> Result<Vec<(String, String)>, TextError> {
-    match merges {
-        Merges::Pairs(pairs) => Ok(pairs),
-        Merges::Lines(lines) => lines
-            .iter()
-            .filter(|line| !line.starts_with("#version"))
-            .map(|line| split_merge(line))
-            .collect(),
+impl Bpe {
+    /// The merges, the first first.
+    pub(in crate::tokenizer) fn pairs(self) -> Result<Vec<(String, String)>, TextError> {
+        match self.merges {
+            Merges::Pairs(pairs) => Ok(pairs),
+            Merges::Lines(lines) => lines
+                .iter()
+                .filter(|line| !line.starts_with("#version"))
+                .map(|line| split_merge(line))
+                .collect(),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
-pub(super) use bpe::split_merge;
+pub(super) use bpe::{Bpe, split_merge};
+pub(super) use pipeline::{charsmap, steps as pipeline_steps};
+pub(super) use unigram::Unigram;
+pub(super) use wordpiece::WordPiece;
 
 use super::build::{Parts, bad};
 use super::model::ModelParts;
@@ -19,24 +22,35 @@ use crate::TextError;
 use crate::controls::Control;
 
 #[derive(Deserialize)]
-struct File {
+pub(super) struct File {
     #[serde(default)]
-    added_tokens: Vec<Added>,
+    pub(super) added_tokens: Vec<Added>,
     #[serde(default)]
-    normalizer: Value,
+    pub(super) normalizer: Value,
     #[serde(default)]
-    pre_tokenizer: Value,
+    pub(super) pre_tokenizer: Value,
     #[serde(default)]
-    post_processor: Value,
+    pub(super) post_processor: Value,
     #[serde(default)]
     decoder: Value,
-    model: Value,
+    pub(super) model: Value,
+}
+
+impl File {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, TextError> {
+        serde_json::from_slice(bytes).map_err(|error| bad(format!("tokenizer.json: {error}")))
+    }
+
+    /// The kind of the model; files from before there was a choice have BPE.
+    pub(super) fn kind(&self) -> &str {
+        self.model["type"].as_str().unwrap_or("BPE")
+    }
 }
 
 #[derive(Deserialize)]
-struct Added {
-    id: u32,
-    content: String,
+pub(super) struct Added {
+    pub(super) id: u32,
+    pub(super) content: String,
     #[serde(default)]
     single_word: bool,
     #[serde(default)]
@@ -46,22 +60,27 @@ struct Added {
     #[serde(default)]
     normalized: bool,
     #[serde(default)]
-    special: bool,
+    pub(super) special: bool,
+}
+
+impl Added {
+    /// Whether it is matched by more than its own text.
+    pub(super) const fn takes_neighbours(&self) -> bool {
+        self.single_word || self.lstrip || self.rstrip
+    }
 }
 
 /// Parses and checks the file; truncation and padding in it are not for prompts and are left out.
 pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, TextError> {
-    let file: File =
-        serde_json::from_slice(bytes).map_err(|error| bad(format!("tokenizer.json: {error}")))?;
-    let kind = file.model["type"].as_str().unwrap_or("BPE").to_owned();
-    let (model, spelling) = match kind.as_str() {
+    let file = File::parse(bytes)?;
+    let (model, spelling) = match file.kind() {
         "BPE" => bpe::read(&file)?,
         "Unigram" => unigram::read(&file)?,
         "WordPiece" => wordpiece::read(&file)?,
-        _ => {
+        kind => {
             return Err(unsupported(
                 "the tokenizer model",
-                &kind,
+                kind,
                 "BPE, Unigram, WordPiece",
             ));
         }
@@ -80,11 +99,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, TextError> {
 }
 
 /// A part of the file in the library's own form. From text, because some of its types borrow from it.
-fn parse<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, TextError> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, TextError> {
     serde_json::from_str(&value.to_string()).map_err(|error| bad(format!("tokenizer.json, {what}: {error}")))
 }
 
-fn unsupported(what: &'static str, name: &str, known: &str) -> TextError {
+pub(super) fn unsupported(what: &'static str, name: &str, known: &str) -> TextError {
     TextError::Unsupported {
         what,
         name: name.to_owned(),

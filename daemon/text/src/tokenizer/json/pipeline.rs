@@ -31,7 +31,8 @@ fn each<'a>(
     }
 }
 
-fn steps<'a>(step: &'a Value, inner: &str) -> Result<Vec<&'a Value>, TextError> {
+/// The steps of a sequence, nested ones included.
+pub(in crate::tokenizer) fn steps<'a>(step: &'a Value, inner: &str) -> Result<Vec<&'a Value>, TextError> {
     let mut all = Vec::new();
     each(step, inner, &mut |step| all.push(step), MAX_DEPTH)?;
     Ok(all)
@@ -114,13 +115,16 @@ pub(super) fn check_spaces(file: &File, known: &[&str]) -> Result<(), TextError>
 pub(super) fn check_normalizer(normalizer: &Value) -> Result<(), TextError> {
     for step in steps(normalizer, "normalizers")? {
         if kind(step) == "Precompiled" {
-            charsmap::check(&decoded(&step["precompiled_charsmap"])?)?;
+            charsmap(step)?;
         }
     }
     Ok(())
 }
 
-fn decoded(text: &Value) -> Result<Vec<u8>, TextError> {
-    let text: String = parse("precompiled_charsmap", text.clone())?;
-    base64::decode(text).map_err(|error| bad(format!("its precompiled_charsmap: {error}")))
+/// The compiled normalization of a step.
+pub(in crate::tokenizer) fn charsmap(step: &Value) -> Result<Vec<u8>, TextError> {
+    let text: String = parse("precompiled_charsmap", step["precompiled_charsmap"].clone())?;
+    let decoded = base64::decode(text).map_err(|error| bad(format!("its precompiled_charsmap: {error}")))?;
+    charsmap::check(&decoded)?;
+    Ok(decoded)
 }

@@ -11,11 +11,11 @@ use crate::tokenizer::build::{bad, by_text};
 const MAX_WORD: usize = 1000;
 
 #[derive(Deserialize)]
-struct WordPiece {
-    unk_token: String,
-    continuing_subword_prefix: String,
-    max_input_chars_per_word: usize,
-    vocab: std::collections::HashMap<String, u32>,
+pub(in crate::tokenizer) struct WordPiece {
+    pub(in crate::tokenizer) unk_token: String,
+    pub(in crate::tokenizer) continuing_subword_prefix: String,
+    pub(in crate::tokenizer) max_input_chars_per_word: usize,
+    pub(in crate::tokenizer) vocab: std::collections::HashMap<String, u32>,
 }
 
 pub(super) fn read(file: &File) -> Result<(ModelParts, Spelling), TextError> {

@@ -7,7 +7,9 @@ use jiff::ZonedDateTime;
 use mains_engine::models::ModelInfo;
 use mains_engine::sampling::{SamplingError, SamplingParameters};
 use mains_text::{ChatInput, ControlTokens, Detokenizer, TextError, Tokenizer};
-use mains_types::{ChatPrompt, Generate, GenerationError, GenerationErrorKind, Prompt, SamplingDefaults};
+use mains_types::{
+    ChatEnd, ChatPrompt, Generate, GenerationError, GenerationErrorKind, Prompt, SamplingDefaults,
+};
 
 use crate::vocabulary::Vocabulary;
 
@@ -156,10 +158,15 @@ impl Preparer {
             messages: &chat.messages,
             tools: chat.tools.as_deref(),
             variables: chat.variables.as_deref(),
-            add_generation_prompt: true,
-            continue_final_message: false,
+            add_generation_prompt: chat.end == ChatEnd::NewAnswer,
+            continue_final_message: chat.end == ChatEnd::WithinLastMessage,
             now: &now,
         };
+        if let Some(variables) = &chat.variables {
+            template
+                .check_variables(variables)
+                .map_err(|error| self.text_error(&error, "chat_template_kwargs"))?;
+        }
         let error = |error| self.text_error(&error, "messages");
         let rendered = template.render(&input).map_err(error)?;
         self.vocabulary
