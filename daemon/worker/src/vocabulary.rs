@@ -43,7 +43,11 @@ impl Vocabulary {
 fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer> {
     match checkpoint {
         Checkpoint::HuggingFace(folder) => Ok(Tokenizer::from_json(&folder.tokenizer)?),
-        Checkpoint::Gguf(gguf) => Ok(Tokenizer::from_gguf(vocabulary(gguf)?)?),
+        // The whole file says more than the keys beside it.
+        Checkpoint::Gguf(gguf) => match gguf.metadata().find::<&str>("tokenizer.huggingface.json")? {
+            Some(file) => Ok(Tokenizer::from_json(file.as_bytes())?),
+            None => Ok(Tokenizer::from_gguf(vocabulary(gguf)?)?),
+        },
     }
 }
 

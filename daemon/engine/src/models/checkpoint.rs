@@ -241,6 +241,9 @@ fn json_of(gguf: &Gguf) -> Map<String, Json> {
 }
 
 fn json(value: &Value) -> Json {
+    /// Bytes of a text that may be a setting; chat templates are read elsewhere.
+    const MAX_SETTING_BYTES: usize = 4096;
+
     match value {
         Value::U8(value) => (*value).into(),
         Value::I8(value) => (*value).into(),
@@ -253,6 +256,10 @@ fn json(value: &Value) -> Json {
         Value::F32(value) => (*value).into(),
         Value::F64(value) => (*value).into(),
         Value::Bool(value) => (*value).into(),
+        // A whole tokenizer.json is no setting either.
+        Value::String(value) if value.len() > MAX_SETTING_BYTES => {
+            format!("a text of {} bytes", value.len()).into()
+        }
         Value::String(value) => value.as_str().into(),
         Value::Array(array) => json_array(array),
     }

@@ -5,6 +5,7 @@ use std::io;
 use mains_blocks::BlockError;
 use mains_contract::DriverError;
 use mains_formats::{FormatError, Reason};
+use mains_text::TextError;
 
 use crate::models::ModelError;
 
@@ -51,16 +52,9 @@ pub enum ConvertError {
         /// What does not fit.
         source: BlockError,
     },
-    /// The tokenizer has something that is not carried over to GGUF.
-    #[error("the tokenizer's {what} is {found}; only {expected} can be converted")]
-    Tokenizer {
-        /// What is not carried over.
-        what: &'static str,
-        /// What it is, shortened.
-        found: String,
-        /// What can be.
-        expected: &'static str,
-    },
+    /// The tokenizer has something that GGUF can not say, or can not be used itself.
+    #[error("tokenizer.json: {0}")]
+    Tokenizer(#[from] TextError),
     /// The new file can not be written.
     #[error("writing the new file: {0}")]
     Write(#[from] io::Error),

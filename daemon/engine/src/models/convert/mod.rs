@@ -6,7 +6,6 @@
 mod error;
 mod general;
 mod pieces;
-mod post_processor;
 mod tensors;
 mod tokenizer;
 

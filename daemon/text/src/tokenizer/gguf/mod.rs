@@ -69,6 +69,21 @@ pub enum GgufTokenKind {
     Byte,
 }
 
+impl GgufTokenKind {
+    /// The number in the file.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Normal => 1,
+            Self::Unknown => 2,
+            Self::Control => 3,
+            Self::UserDefined => 4,
+            Self::Unused => 5,
+            Self::Byte => 6,
+        }
+    }
+}
+
 impl TryFrom<i64> for GgufTokenKind {
     type Error = TextError;
 
