@@ -42,12 +42,29 @@ fn model(gguf: Gguf) -> Model {
     Model::from_checkpoint(Arc::new(Checkpoint::Gguf(gguf)), &ModelOptions::default()).unwrap()
 }
 
+/// The folder of every family's fixture.
+fn families() -> Vec<PathBuf> {
+    let all = folder().parent().unwrap().read_dir().unwrap();
+    let mut folders: Vec<PathBuf> = all.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.join("config.json").is_file());
+    folders.sort();
+    assert!(folders.len() > 20, "{folders:?}");
+    folders
+}
+
 #[test]
-fn a_folder_and_its_conversion_are_one_model() {
-    let from = Model::open(&folder(), &ModelOptions::default()).unwrap();
-    let into = model(converted(&folder(), None));
-    assert_eq!(into.graph, from.graph);
-    assert_eq!(into.info, from.info);
+fn a_folder_and_its_conversion_are_one_model_in_every_family() {
+    for path in families() {
+        let from = Model::open(&path, &ModelOptions::default()).unwrap();
+        let into = model(converted(&path, None));
+        assert_eq!(into.graph, from.graph, "{}", path.display());
+        assert_eq!(into.info, from.info, "{}", path.display());
+        same_weights(&from, &into);
+    }
+}
+
+/// Matrices are the same bytes; vectors the same numbers, in F32 in the new file.
+fn same_weights(from: &Model, into: &Model) {
     for weight in from.graph.weights() {
         let (old, new) = (
             from.weights.weight(&weight.name).unwrap(),
@@ -66,6 +83,34 @@ fn a_folder_and_its_conversion_are_one_model() {
             mains_blocks::dequantize(old.format, old.bytes, &mut before).unwrap();
             mains_blocks::dequantize(BlockFormat::F32, new.bytes, &mut after).unwrap();
             assert_eq!(before, after, "{}", weight.name);
+        }
+    }
+}
+
+#[test]
+fn what_was_converted_once_is_read_again_to_the_bit_in_every_family() {
+    for path in families() {
+        for format in [
+            BlockFormat::BF16,
+            BlockFormat::F16,
+            BlockFormat::Q8_0,
+            BlockFormat::Q4_K,
+        ] {
+            let what = format!("{} in {format}", path.display());
+            let mut once = Vec::new();
+            plan(&path, Some(format)).write(&mut once).unwrap();
+            let gguf = Gguf::from_bytes(once.clone(), Path::new("once.gguf")).unwrap();
+            let checkpoint = Arc::new(Checkpoint::Gguf(gguf));
+            for again in [None, Some(format)] {
+                let options = ConvertOptions {
+                    format: again,
+                    ..ConvertOptions::default()
+                };
+                let mut twice = Vec::new();
+                let conversion = Conversion::plan(Arc::clone(&checkpoint), &options).unwrap();
+                conversion.write(&mut twice).unwrap();
+                assert!(twice == once, "{what}, then {again:?}");
+            }
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Families,
     /// Write the logits of a model for given token ids.
     Logits(Logits),
+    /// Write the token ids of texts.
+    Tokenize(crate::roles::tokenize::Arguments),
     /// Try what a worker must not be able to do.
     #[command(hide = true)]
     WallsTest(WallsTest),

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => roles::eval::run(&arguments, &mut std::io::stdout()),
         Command::Families => roles::families::run(&mut std::io::stdout()),
         Command::Logits(arguments) => roles::logits::run(&arguments),
+        Command::Tokenize(arguments) => {
+            roles::tokenize::run(&arguments, std::io::stdin().lock(), &mut std::io::stdout().lock())
+        }
         Command::WallsTest(asked) => return try_walls(&asked),
     };
     match outcome {

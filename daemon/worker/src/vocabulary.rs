@@ -40,7 +40,11 @@ impl Vocabulary {
     }
 }
 
-fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer> {
+/// The tokenizer in a model's files.
+///
+/// # Errors
+/// When it can not be used.
+pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer> {
     match checkpoint {
         Checkpoint::HuggingFace(folder) => Ok(Tokenizer::from_json(&folder.tokenizer)?),
         // The whole file says more than the keys beside it.
@@ -103,4 +107,59 @@ fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary> {
         lowercase: metadata.find("tokenizer.ggml.normalizer.lowercase")?,
         strip_accents: metadata.find("tokenizer.ggml.normalizer.strip_accents")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use mains_engine::models::Checkpoint;
+    use mains_engine::models::convert::{Conversion, ConvertOptions};
+    use mains_formats::Gguf;
+
+    use super::tokenizer;
+
+    /// Every kind of tokenizer, in a model that has room for it.
+    #[test]
+    fn a_converted_tokenizer_gives_the_same_ids() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let llama = crates.join("../tests/fixtures/families/llama");
+        let texts = [
+            "Hello  world\n",
+            " a",
+            "e\u{301}½ﬁ 你好 😀\u{3000}",
+            "<s>[CLS]<0x0A>",
+            "12345 don't\t\t",
+        ];
+        for kind in ["spm", "unigram", "fallback", "wordpiece", "pilot_tokenizer"] {
+            let copy = tempfile::tempdir().unwrap();
+            let config = fs::read_to_string(llama.join("config.json")).unwrap();
+            let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+            // What begins and ends a text is the tokenizer's to say.
+            config["bos_token_id"] = serde_json::Value::Null;
+            fs::write(copy.path().join("config.json"), config.to_string()).unwrap();
+            fs::copy(
+                llama.join("model.safetensors"),
+                copy.path().join("model.safetensors"),
+            )
+            .unwrap();
+            let file = crates.join(format!("text/tests/fixtures/{kind}.json"));
+            fs::copy(file, copy.path().join("tokenizer.json")).unwrap();
+            let folder = Arc::new(Checkpoint::open(copy.path()).unwrap());
+            let mut gguf = Vec::new();
+            let conversion = Conversion::plan(Arc::clone(&folder), &ConvertOptions::default()).unwrap();
+            conversion.write(&mut gguf).unwrap();
+            let gguf = Checkpoint::Gguf(Gguf::from_bytes(gguf, Path::new("converted.gguf")).unwrap());
+            let (own, converted) = (tokenizer(&folder).unwrap(), tokenizer(&gguf).unwrap());
+            for text in texts {
+                assert_eq!(
+                    own.encode_text(text).unwrap(),
+                    converted.encode_text(text).unwrap(),
+                    "{kind} {text:?}"
+                );
+            }
+        }
+    }
 }

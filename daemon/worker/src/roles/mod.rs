@@ -8,3 +8,4 @@ pub(crate) mod logits;
 pub(crate) mod measure;
 pub(crate) mod probe;
 pub(crate) mod run;
+pub(crate) mod tokenize;
