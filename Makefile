@@ -1,5 +1,5 @@
 # The door. `make try` shows the daemon at work, `make test` proves it. Everything else is for those who change it.
-.PHONY: try stop build test bench deb crash systemd-test fuzz clean
+.PHONY: try stop build test bench deb crash systemd-test peers fuzz clean
 
 try: ## Build, start the daemon on the embedded pilot, ask it something, show what it did.
 	@scripts/try.sh
@@ -27,7 +27,10 @@ crash: ## 500 rounds of kill -9 against the ledger's promise.
 systemd-test: ## The units under systemd 252 and 257, booted with systemd-nspawn; as root.
 	@tests/systemd/run.sh
 
-fuzz: ## Every fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
+peers: ## Exports and token ids against llama.cpp and the package `tokenizers`.
+	@scripts/test.sh peers
+
+fuzz: ## Every fuzz target for a minute, side by side; installs a nightly toolchain and cargo-fuzz where they are missing.
 	@scripts/fuzz.sh 60
 
 clean:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must hold, stage by stage: test.sh [STAGE ...]. Ends with the count over all runners, and fails when any stage did.
 #
-# Stages: format lints tests worker-links clients crash systemd fuzz. Without arguments all but systemd and fuzz, which .ci/run adds.
+# Stages: format lints tests worker-links clients crash systemd peers fuzz. Without arguments all but the last three: systemd and fuzz
+# are for .ci/run, and peers builds llama.cpp first.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 logs=target/test-logs
@@ -35,6 +36,18 @@ stage_clients() {
     cp tests/clients/requirements.txt "$venv/"
   fi
   cargo build --workspace --bins "${profile[@]}" && "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider tests/clients
+}
+
+# Exports and token ids against llama.cpp and the package `tokenizers`. Its tools, servers and pictures are left out of the build.
+stage_peers() {
+  local venv=target/venv-peers
+  if ! cmp -s tests/peers/requirements.txt "$venv/requirements.txt"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv" && CMAKE_ARGS="-DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_OPENSSL=OFF" \
+      "$venv/bin/pip" install -q -r tests/peers/requirements.txt || return 1
+    cp tests/peers/requirements.txt "$venv/"
+  fi
+  cargo build --workspace --bins "${profile[@]}" && "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider tests/peers
 }
 
 stage_crash() { cargo build --workspace --bins "${profile[@]}" && tests/crash/run.sh; }

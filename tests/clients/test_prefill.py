@@ -50,10 +50,16 @@ def test_what_cannot_be_honoured_is_refused(client, extra, param):
     assert param in caught.value.body["message"] or "does not read" in caught.value.body["message"]
 
 
-def test_a_reasoning_models_switch_reaches_its_template(own_daemon, tmp_path):
-    model = tmp_path / "models" / "thinker"
+def copy(folder, name, template):
+    """A model of random weights with a chat template, among those that the daemon finds."""
+    model = folder / "models" / name
     shutil.copytree(ROOT / "tests/fixtures/families/qwen3", model, ignore=shutil.ignore_patterns("*.gguf", "reference*"))
-    shutil.copy(ROOT / "daemon/text/tests/fixtures/templates/thinking.jinja", model / "chat_template.jinja")
+    (model / "chat_template.jinja").write_text(template)
+
+
+def test_a_models_own_template_has_its_say(own_daemon, tmp_path):
+    copy(tmp_path, "thinker", (ROOT / "daemon/text/tests/fixtures/templates/thinking.jinja").read_text())
+    copy(tmp_path, "refuser", "{{ raise_exception('roles must alternate') }}")
     client = own_daemon(state=tmp_path).openai()
     tokens = {}
     for name, extra in {
@@ -63,8 +69,6 @@ def test_a_reasoning_models_switch_reaches_its_template(own_daemon, tmp_path):
         tokens[name] = ask(client, SUM, model="thinker", **extra).usage.prompt_tokens
     assert tokens["absent"] == tokens["on"] < tokens["off"] == tokens["inside"]
     # A refusal by the template itself is the client's to mend.
-    (model / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
-    client = own_daemon(state=tmp_path).openai()
     with pytest.raises(openai.BadRequestError) as caught:
-        ask(client, SUM, model="thinker")
+        ask(client, SUM, model="refuser")
     assert "roles must alternate" in caught.value.body["message"] and caught.value.body["type"] == "invalid_request_error"

@@ -42,11 +42,16 @@ fn model(gguf: Gguf) -> Model {
     Model::from_checkpoint(Arc::new(Checkpoint::Gguf(gguf)), &ModelOptions::default()).unwrap()
 }
 
+/// Families that are read from folders alone: their declarations refuse GGUF files by name.
+const FOLDERS_ONLY: [&str; 1] = ["gemma4_text"];
+
 /// The folder of every family's fixture.
 fn families() -> Vec<PathBuf> {
     let all = folder().parent().unwrap().read_dir().unwrap();
     let mut folders: Vec<PathBuf> = all.map(|entry| entry.unwrap().path()).collect();
-    folders.retain(|path| path.join("config.json").is_file());
+    folders.retain(|path| {
+        path.join("config.json").is_file() && !FOLDERS_ONLY.iter().any(|name| path.ends_with(name))
+    });
     folders.sort();
     assert!(folders.len() > 20, "{folders:?}");
     folders
@@ -71,7 +76,7 @@ fn same_weights(from: &Model, into: &Model) {
             into.weights.weight(&weight.name).unwrap(),
         );
         assert_eq!((old.rows, old.cols), (new.rows, new.cols));
-        if weight.rows > 1 {
+        if weight.rows > 1 && !weight.name.ends_with(".bias") {
             assert_eq!(
                 (new.format, new.bytes),
                 (old.format, old.bytes),
@@ -79,9 +84,10 @@ fn same_weights(from: &Model, into: &Model) {
                 weight.name
             );
         } else {
-            let (mut before, mut after) = (vec![0.0; old.cols], vec![1.0; old.cols]);
+            let numbers = old.rows * old.cols;
+            let (mut before, mut after) = (vec![0.0; numbers], vec![1.0; numbers]);
             mains_blocks::dequantize(old.format, old.bytes, &mut before).unwrap();
-            mains_blocks::dequantize(BlockFormat::F32, new.bytes, &mut after).unwrap();
+            mains_blocks::dequantize(new.format, new.bytes, &mut after).unwrap();
             assert_eq!(before, after, "{}", weight.name);
         }
     }

@@ -177,9 +177,59 @@ fn refuses_other_files() {
     assert!(refused(by_hand(3_u32.swap_bytes(), &[], &[], 0)).contains("big-endian"));
     assert!(refused(by_hand(4, &[], &[], 0)).contains("version 4"));
     assert!(open(by_hand(2, &[], &[], 0)).is_ok());
-    assert!(
-        refused(by_hand(3, &[entry("split.count", 2, &[2, 0])], &[], 0)).contains("2 parts of a split model")
-    );
+    let count = entry("split.count", 2, &[2, 0]);
+    assert!(refused(by_hand(3, std::slice::from_ref(&count), &[], 0)).contains("split.no is missing"));
+    let part = [count, entry("split.no", 2, &[1, 0])];
+    assert!(refused(by_hand(3, &part, &[], 0)).contains("part 2 of 2 of a split model"));
+}
+
+/// Writes a part of a model with a tensor of its own.
+fn part(folder: &Path, number: u16, name: &str, own: (u16, u16, i32)) {
+    let (no, count, tensors) = own;
+    let (mut metadata, _) = small();
+    metadata.extend([
+        ("split.no".to_owned(), Value::U16(no)),
+        ("split.count".to_owned(), Value::U16(count)),
+        ("split.tensors.count".to_owned(), Value::I32(tensors)),
+    ]);
+    let file = written(&metadata, &vec![tensor(name, BlockFormat::F32, &[3])]);
+    let path = folder.join(format!("m-{:05}-of-00002.gguf", number + 1));
+    std::fs::write(path, file).expect("the folder is writable");
+}
+
+#[test]
+fn reads_all_parts_of_a_split_model_as_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = folder.path().join("m-00001-of-00002.gguf");
+    part(folder.path(), 0, "a", (0, 2, 2));
+    let error = Gguf::open(&first).expect_err("the second is missing").to_string();
+    assert!(error.contains("m-00002-of-00002.gguf"), "{error}");
+    part(folder.path(), 1, "b", (1, 2, 2));
+    let whole = Gguf::open(&first).expect("both are there");
+    let names: Vec<_> = whole.tensors().map(|tensor| tensor.name.to_owned()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(whole.find("b").map(|tensor| tensor.bytes.len()), Some(12));
+    assert!(whole.metadata().get("general.architecture").is_some());
+    // What is about the parts is not about the model.
+    assert!(whole.metadata().get("split.count").is_none());
+    for (changed, word) in [
+        (("a", (1, 2, 2)), "tensor a occurs twice"),
+        (("b", (0, 2, 2)), "is not part 2 of 2"),
+        (("b", (1, 3, 2)), "is not part 2 of 2"),
+    ] {
+        part(folder.path(), 1, changed.0, changed.1);
+        let error = Gguf::open(&first).expect_err(word).to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    part(folder.path(), 1, "b", (1, 2, 2));
+    part(folder.path(), 0, "a", (0, 2, 5));
+    let error = Gguf::open(&first).expect_err("three are missing").to_string();
+    assert!(error.contains("is 5, but the parts have 2 tensors"), "{error}");
+    let second = folder.path().join("m-00002-of-00002.gguf");
+    let error = Gguf::open(&second)
+        .expect_err("the first is asked for")
+        .to_string();
+    assert!(error.contains("open the first"), "{error}");
 }
 
 #[test]

@@ -18,5 +18,5 @@ pub use stop::{StopMatcher, StopStep};
 pub use template::{ChatInput, ChatTemplate, MAX_TEMPLATE_BYTES, TEMPLATE_FUEL};
 pub use tokenizer::{
     ENCODE_BYTES_PER_BYTE, GgufTokenKind, GgufTranslation, GgufVocabulary, MAX_ADDED_TOKEN_BYTES,
-    MAX_TEXT_BYTES, MAX_VOCABULARY, MAX_WHITESPACE_RUN, ModelIds, Tokenizer, pre_name,
+    MAX_TEXT_BYTES, MAX_VOCABULARY, MAX_WHITESPACE_RUN, ModelIds, Tokenizer,
 };

@@ -10,6 +10,7 @@ use super::limits::{
     MAX_TENSORS,
 };
 use super::metadata::find;
+use super::parts::Part;
 use super::types::type_name;
 use super::value::Value;
 use crate::Reason;
@@ -27,6 +28,8 @@ pub(super) const ALIGNMENT_KEY: &str = "general.alignment";
 pub(super) struct Header {
     pub(super) metadata: Vec<(String, Value)>,
     pub(super) tensors: Vec<Record>,
+    /// Which part of a split model it is the head of.
+    pub(super) part: Option<Part>,
 }
 
 /// Where a tensor lies.
@@ -57,7 +60,7 @@ impl Header {
             MAX_METADATA_ENTRIES,
         )?;
         let metadata = read_metadata(&mut cursor, entry_count)?;
-        refuse_split(&metadata)?;
+        let part = Part::of(&metadata)?;
         let alignment = alignment(&metadata)?;
         let mut tensors = read_records(&mut cursor, tensor_count)?;
         place(
@@ -66,7 +69,11 @@ impl Header {
             alignment,
             file.len(),
         )?;
-        Ok(Self { metadata, tensors })
+        Ok(Self {
+            metadata,
+            tensors,
+            part,
+        })
     }
 }
 
@@ -106,16 +113,6 @@ fn read_metadata(cursor: &mut Cursor<'_>, count: u64) -> Result<Vec<(String, Val
         entries.push((key.to_owned(), Value::read(cursor, key)?));
     }
     Ok(entries)
-}
-
-/// A part of a split model lacks tensors that only the other parts have.
-fn refuse_split(metadata: &[(String, Value)]) -> Result<(), Reason> {
-    match find::<u32>(metadata, "split.count")? {
-        Some(count) if count > 1 => Err(Reason::Kind(format!(
-            "is one of {count} parts of a split model; merge them into one file first"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 fn alignment(metadata: &[(String, Value)]) -> Result<u64, Reason> {

@@ -15,6 +15,8 @@ pub const MAX_KEY_BYTES: u64 = (1 << 16) - 1;
 pub const MAX_TENSOR_NAME_BYTES: u64 = 64;
 /// Values in an array. The longest published are lists of merges, 600,000.
 pub const MAX_ARRAY_LEN: u64 = 1 << 22;
+/// Files of a split model. The largest published have under 100.
+pub const MAX_PARTS: u64 = 1024;
 /// Dimensions of a tensor: the format's own bound (`GGML_MAX_DIMS`).
 pub const MAX_DIMS: u64 = 4;
 /// Bytes that tensors' data may be aligned to. The default is 32; a page of 64 KiB is the largest of any system.

@@ -5,6 +5,7 @@ mod from_value;
 mod header;
 pub mod limits;
 mod metadata;
+mod parts;
 mod reader;
 mod types;
 mod value;

@@ -24,7 +24,7 @@ use tokenizers::{
 };
 
 pub use gguf::{GgufTokenKind, GgufVocabulary};
-pub use pre::pre_name;
+use pre::pre_name;
 pub use to_gguf::{GgufTranslation, ModelIds};
 
 use json::pipeline_steps;

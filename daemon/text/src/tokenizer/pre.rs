@@ -166,7 +166,7 @@ pub(super) fn find(name: &str) -> Result<&'static PreRule, TextError> {
 ///
 /// What a name says of BOS is not compared: a file that is written should say so itself.
 #[must_use]
-pub fn pre_name(pre_tokenizer: &Value, ignore_merges: bool) -> Option<&'static str> {
+pub(super) fn pre_name(pre_tokenizer: &Value, ignore_merges: bool) -> Option<&'static str> {
     let steps = match pre_tokenizer["type"].as_str()? {
         "Sequence" => pre_tokenizer["pretokenizers"].as_array()?.as_slice(),
         _ => std::slice::from_ref(pre_tokenizer),

@@ -44,6 +44,10 @@ pub(super) fn of_folder(
         };
         entries.push((key, value));
     }
+    if let Some(types) = model.weights.facts("token_types.weight") {
+        let count = Value::U32(u32::try_from(types.rows).unwrap_or(u32::MAX));
+        entries.push(("tokenizer.ggml.token_type_count".to_owned(), count));
+    }
     // Behind `general.architecture`, which programs expect first.
     let name = folder
         .path()

@@ -90,8 +90,9 @@ fn plan_part(
         dims = cut;
     }
     let tensor = Tensor { cols, ..*tensor };
-    let format = format(from_folder, &tensor, wanted);
-    if let Some(wanted) = wanted.filter(|wanted| is_matrix(&tensor) && *wanted != format) {
+    let is_matrix = is_matrix(&part.gguf, &tensor);
+    let format = format(from_folder, &tensor, is_matrix, wanted);
+    if let Some(wanted) = wanted.filter(|wanted| is_matrix && *wanted != format) {
         notes.push(format!(
             "{} becomes {format}: its rows of {} are no whole number of {wanted} blocks of {}",
             part.gguf,
@@ -126,11 +127,16 @@ fn rope_factors(name: &str, factors: &[f32]) -> Planned {
 /// The format of a tensor in the new file. Vectors are F32, as drivers and other programs expect. A matrix whose rows do
 /// not suit the format gets the one that [`BlockFormat::suited_to`] states, or else stays in 16 bits: F16 when it is stored
 /// so, BF16 otherwise.
-fn format(from_folder: bool, tensor: &Tensor<'_>, wanted: Option<BlockFormat>) -> BlockFormat {
+fn format(
+    from_folder: bool,
+    tensor: &Tensor<'_>,
+    is_matrix: bool,
+    wanted: Option<BlockFormat>,
+) -> BlockFormat {
     match wanted {
-        None if from_folder && !is_matrix(tensor) => BlockFormat::F32,
+        None if from_folder && !is_matrix => BlockFormat::F32,
         None => tensor.format,
-        Some(_) if !is_matrix(tensor) => BlockFormat::F32,
+        Some(_) if !is_matrix => BlockFormat::F32,
         Some(wanted) => wanted.suited_to(tensor.cols).unwrap_or(match tensor.format {
             BlockFormat::F16 => BlockFormat::F16,
             _ => BlockFormat::BF16,
@@ -138,8 +144,9 @@ fn format(from_folder: bool, tensor: &Tensor<'_>, wanted: Option<BlockFormat>) -
     }
 }
 
-pub(super) fn is_matrix(tensor: &Tensor<'_>) -> bool {
-    tensor.dims.len() > 1
+/// Whether a tensor takes part in products: biases of experts have a dimension more than other vectors.
+fn is_matrix(gguf: &str, tensor: &Tensor<'_>) -> bool {
+    tensor.dims.len() > 1 && !gguf.ends_with(".bias")
 }
 
 fn stored_tensors(checkpoint: &Checkpoint) -> Vec<Tensor<'_>> {
@@ -154,7 +161,7 @@ mod tests {
     use mains_blocks::BlockFormat::{BF16, F16, F32, Q4_K, Q5_0, Q8_0};
     use mains_formats::Tensor;
 
-    use super::format;
+    use super::{format, is_matrix};
 
     #[test]
     fn a_format_that_rows_do_not_suit_gives_way() {
@@ -175,12 +182,15 @@ mod tests {
             (BF16, &[2, 48], F16, F16),
         ] {
             assert_eq!(
-                format(true, &tensor(stored, dims), Some(wanted)),
+                format(true, &tensor(stored, dims), dims.len() > 1, Some(wanted)),
                 expected,
                 "{stored} {dims:?} {wanted}"
             );
         }
-        assert_eq!(format(true, &tensor(BF16, &[8]), None), F32);
-        assert_eq!(format(false, &tensor(BF16, &[8]), None), BF16);
+        assert_eq!(format(true, &tensor(BF16, &[8]), false, None), F32);
+        assert_eq!(format(false, &tensor(BF16, &[8]), false, None), BF16);
+        // The biases of two experts.
+        let biases = tensor(BF16, &[2, 32]);
+        assert!(!is_matrix("blk.0.ffn_up_exps.bias", &biases) && is_matrix("blk.0.ffn_up.weight", &biases));
     }
 }

@@ -1,0 +1,99 @@
+"""Our program and llama.cpp, side by side on the same files."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy
+from safetensors.numpy import load_file, save_file
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("MAINS_BIN", ROOT / "target" / "release"))
+FAMILIES = ROOT / "tests/fixtures/families"
+
+
+def worker(*arguments, **options):
+    """Runs `mains-worker`; what it says on standard error is part of a failure."""
+    done = subprocess.run([BIN / "mains-worker", *map(str, arguments)], capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, arguments))}: {done.stderr}"
+    return done.stdout
+
+
+def convert(model, to, form=None):
+    worker("convert", "--from", model, "--to", to, *(["--format", form] if form else []))
+    return to
+
+
+def our_logits(model, ids, folder):
+    """What our oracle computes: (row, position, vocabulary)."""
+    save_file({"ids": ids.astype(numpy.int64)}, folder / "ids.safetensors")
+    out = folder / "logits.safetensors"
+    worker("logits", "--model", model, "--ids", folder / "ids.safetensors", "--out", out, "--driver", "reference")
+    return load_file(out)["logits"]
+
+
+def our_ids(model, texts):
+    lines = "".join(json.dumps(text) + "\n" for text in texts)
+    return [json.loads(line) for line in worker("tokenize", "--model", model, input=lines).splitlines()]
+
+
+class Unloadable(Exception):
+    """llama.cpp does not take the file, or ends while it computes; with its last words."""
+
+
+def peer(what, path, argument):
+    """Runs one of the functions below in a process of its own: llama.cpp aborts where it has a defect."""
+    done = subprocess.run([sys.executable, __file__, what, str(path), str(argument)], capture_output=True, text=True)
+    if done.returncode:
+        raise Unloadable("\n".join(done.stderr.splitlines()[-12:]))
+    return done.stdout
+
+
+def peer_logits(path, ids, positions, folder):
+    save_file({"ids": ids, "positions": positions}, folder / "asked.safetensors")
+    peer("logits", path, folder)
+    return load_file(folder / "answered.safetensors")["logits"]
+
+
+def peer_ids(path, texts, folder):
+    (folder / "texts.json").write_text(json.dumps(texts))
+    return json.loads(peer("tokenize", path, folder / "texts.json"))
+
+
+def _logits(path, folder):
+    import llama_cpp
+
+    folder = pathlib.Path(folder)
+    asked = load_file(folder / "asked.safetensors")
+    model = llama_cpp.Llama(path, n_ctx=512, n_batch=512, n_threads=2, verbose=True, logits_all=True)
+    rows = []
+    for row in asked["ids"]:
+        model.reset()
+        model.eval([int(token) for token in row])
+        rows.append(numpy.array(model.scores[asked["positions"]], dtype=numpy.float32))
+    save_file({"logits": numpy.stack(rows)}, folder / "answered.safetensors")
+
+
+def _tokenize(path, texts):
+    import llama_cpp
+
+    model = llama_cpp.Llama(path, vocab_only=True, verbose=True)
+    texts = json.loads(pathlib.Path(texts).read_text())
+    print(json.dumps([model.tokenize(text.encode(), add_bos=False, special=False) for text in texts]))
+
+
+def log_softmax(logits):
+    logits = logits.astype(numpy.float64)
+    top = logits.max(-1, keepdims=True)
+    return logits - top - numpy.log(numpy.exp(logits - top).sum(-1, keepdims=True))
+
+
+def distance(found, expected):
+    """The largest difference of log-softmax, in standard deviations of the expected logits at that position."""
+    deviations = expected.astype(numpy.float64).std(-1)
+    return float((numpy.abs(log_softmax(found) - log_softmax(expected)).max(-1) / deviations).max())
+
+
+if __name__ == "__main__":
+    {"logits": _logits, "tokenize": _tokenize}[sys.argv[1]](*sys.argv[2:])
