@@ -150,7 +150,9 @@ mod tests {
             let folder = Arc::new(Checkpoint::open(copy.path()).unwrap());
             let mut gguf = Vec::new();
             let conversion = Conversion::plan(Arc::clone(&folder), &ConvertOptions::default()).unwrap();
-            conversion.write(&mut gguf).unwrap();
+            conversion
+                .write(&mut gguf, std::num::NonZero::<usize>::MIN)
+                .unwrap();
             let gguf = Checkpoint::Gguf(Gguf::from_bytes(gguf, Path::new("converted.gguf")).unwrap());
             let (own, converted) = (tokenizer(&folder).unwrap(), tokenizer(&gguf).unwrap());
             for text in texts {
