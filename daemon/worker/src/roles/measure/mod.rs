@@ -197,6 +197,7 @@ pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) ->
     }
     let rows = measurement.table();
     table.set_groups(&rows);
+    table.save(&arguments.table)?;
     let weights: usize = measurement
         .groups()
         .iter()
