@@ -1,4 +1,4 @@
-//! GGUF and safetensors, read and write.
+//! GGUF, safetensors and files of packed weights, read and write.
 //!
 //! A file is checked whole when it is opened: afterwards a tensor is a slice of the map and nothing can fail. Files are
 //! untrusted: every bound is a named constant, arithmetic is checked, and nothing is allocated that the file's size does not
@@ -10,10 +10,12 @@ mod error;
 mod gguf;
 mod huggingface;
 mod map;
+mod packed;
 mod tensor;
 
 pub use error::{FormatError, Reason};
 pub use gguf::limits;
 pub use gguf::{Array, FromValue, Gguf, GgufWriter, Metadata, TensorSpec, Value};
 pub use huggingface::{HuggingFace, Shard};
+pub use packed::{PackedFile, PackedTensor, PackedWriter};
 pub use tensor::Tensor;

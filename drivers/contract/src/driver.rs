@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    BlockFormat, BlockId, Footprint, FootprintModel, Graph, Node, SequenceState, SlotId, Step, StepLimits,
+    BlockFormat, BlockId, Footprint, FootprintModel, Graph, KeptWeight, Node, Packer, SequenceState,
+    SharedBytes, SlotId, Step, StepLimits,
 };
 
 /// Computes graphs on one kind of device.
@@ -21,7 +22,13 @@ pub trait Driver: Send + Sync {
     /// allocates exactly this.
     fn footprint(&self, graph: &Graph, formats: &[BlockFormat]) -> FootprintModel;
 
-    /// Loads the weights of `graph` in the driver's own layout and allocates all that steps under `limits` need.
+    /// The way to pack weights ahead of a load; none when the driver keeps nothing that could be mapped.
+    fn packer(&self) -> Option<&dyn Packer> {
+        None
+    }
+
+    /// Loads the weights of `graph` in the driver's own layout and allocates all that steps under `limits` need. Weights
+    /// that `weights` has packed are used where they are and kept alive with the model; the footprint counts them alike.
     ///
     /// # Errors
     /// [`DriverError`] when a weight is missing or does not have its shape, or memory runs out.
@@ -93,6 +100,24 @@ pub trait WeightSource {
     /// # Errors
     /// [`DriverError::Weight`] when there is none, or it cannot be read.
     fn weight(&self, name: &str) -> Result<WeightData<'_>, DriverError>;
+
+    /// The format that [`WeightSource::weight`] gives the tensor called `name` in, without making it.
+    ///
+    /// # Errors
+    /// [`DriverError::Weight`] when there is none, or it cannot be read.
+    fn format(&self, name: &str) -> Result<BlockFormat, DriverError> {
+        Ok(self.weight(name)?.format)
+    }
+
+    /// The weight as [`Packer::pack`] would arrange it for exactly `kept`, at a multiple of [`crate::PACKED_ALIGNMENT`] in
+    /// memory; none when it was not packed so.
+    ///
+    /// # Errors
+    /// [`DriverError::Weight`] when what was packed is damaged.
+    fn packed(&self, kept: &KeptWeight) -> Result<Option<SharedBytes>, DriverError> {
+        let _ = kept;
+        Ok(None)
+    }
 }
 
 /// A tensor's bytes in a block format, rows one after the other without padding.

@@ -16,6 +16,7 @@ mod footprint;
 mod graph;
 mod kinds;
 mod op;
+mod packed;
 mod probe;
 mod products;
 mod shapes;
@@ -36,6 +37,7 @@ pub use graph::{Graph, GraphBuilder, GraphError, Node, OutputName, ValueId, Weig
 pub use kinds::{Activation, ExpertGroups, GroupRank, RopePairing, Scoring};
 pub use mains_blocks::BlockFormat;
 pub use op::Op;
+pub use packed::{KeptWeight, PACKED_ALIGNMENT, Packer, SharedBytes};
 pub use probe::{Anew, Probe, ProbeError, ProbeReport, Watch};
 pub use products::Products;
 pub use state::{BlockId, SequenceState, SlotId, StateId, StateSpec};

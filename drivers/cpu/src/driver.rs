@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use mains_contract::{
-    BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node, Op, StateSpec,
-    StepLimits, Unsupported, WeightId, WeightSource, WeightUse,
+    BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, KeptWeight, LoadedModel, Node, Op,
+    Packer, StateSpec, StepLimits, Unsupported, WeightData, WeightId, WeightSource, WeightUse,
 };
 
+use crate::arrange::{arrange, describe, refused, restore, understand};
 use crate::isa::{Detected, Isa};
-use crate::load::checked;
+use crate::load::check_shape;
 use crate::plan::{Plan, parts_of};
+use crate::pool::Pool;
 use crate::run::CpuModel;
 
 /// The driver's name.
 const NAME: &str = "cpu";
+
 /// Choices that the machine would otherwise make.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuOptions {
@@ -80,6 +83,10 @@ impl Driver for CpuDriver {
         Plan::new(graph, formats).footprint(graph)
     }
 
+    fn packer(&self) -> Option<&dyn Packer> {
+        Some(self)
+    }
+
     fn load(
         &self,
         graph: Arc<Graph>,
@@ -88,7 +95,7 @@ impl Driver for CpuDriver {
     ) -> Result<Box<dyn LoadedModel>, DriverError> {
         let mut formats = Vec::with_capacity(graph.weights().len());
         for declared in graph.weights() {
-            formats.push(checked(declared, weights)?.format);
+            formats.push(weights.format(&declared.name)?);
         }
         for node in graph.nodes() {
             self.supports(&graph, node, &formats)?;
@@ -100,6 +107,42 @@ impl Driver for CpuDriver {
         let model = CpuModel::load(graph, plan, weights, limits, self.isa, self.capabilities.threads)?;
         Ok(Box::new(model))
     }
+}
+
+impl Packer for CpuDriver {
+    fn kept(&self, graph: &Graph, formats: &[BlockFormat]) -> Vec<KeptWeight> {
+        let plan = Plan::new(graph, formats);
+        let weights = graph.weights().iter().zip(&plan.kept);
+        weights
+            .map(|(declared, kept)| describe(declared, *kept))
+            .collect()
+    }
+
+    fn pack(&self, weight: &KeptWeight, data: &WeightData<'_>, out: &mut [u8]) -> Result<(), DriverError> {
+        let kept = understand(weight)?;
+        check_shape(&weight.name, data, weight.rows, weight.cols)?;
+        check_room(weight, out.len(), weight.bytes)?;
+        let pool = Pool::new(self.capabilities.threads)?;
+        arrange(weight, kept, data, &pool, out)
+    }
+
+    fn unpack(&self, weight: &KeptWeight, packed: &[u8], out: &mut [u8]) -> Result<(), DriverError> {
+        let kept = understand(weight)?;
+        let rows = weight.format.row_bytes(weight.cols).map(|row| row * weight.rows);
+        check_room(weight, packed.len(), weight.bytes)?;
+        check_room(weight, out.len(), rows.unwrap_or(usize::MAX))?;
+        let pool = Pool::new(self.capabilities.threads)?;
+        restore(weight, kept, packed, &pool, out);
+        Ok(())
+    }
+}
+
+fn check_room(weight: &KeptWeight, found: usize, wanted: usize) -> Result<(), DriverError> {
+    if found == wanted {
+        return Ok(());
+    }
+    let reason = format!("{found} bytes were given, it takes {wanted}");
+    Err(refused(&weight.name, reason))
 }
 
 fn unsupported(op: &'static str, reason: String) -> Unsupported {

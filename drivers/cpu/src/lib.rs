@@ -5,7 +5,8 @@
 //! tree, int8 products are exact in a sub-block of weights. So a result depends neither on the instruction set, nor on the number of threads, nor
 //! on the other rows of a step.
 //!
-//! - `driver` is the contract, `plan` turns a graph into places and bytes, `load` fills the arena of weights
+//! - `driver` is the contract, `plan` turns a graph into places and bytes, `load` finds packed weights or fills an
+//!   arena with them, `arrange` has their layouts by id
 //! - `run` interprets the nodes of a step and shares the work of each over `pool`
 //! - `kernels` computes, products with quantized weights in `kernels::packed`; `isa` enters it with the right instructions
 //!
@@ -13,6 +14,7 @@
 //! the disjoint parts of an output that they write (`disjoint`); nowhere else.
 
 mod arena;
+mod arrange;
 mod disjoint;
 mod driver;
 mod isa;

@@ -1,14 +1,12 @@
-//! Weights, copied once into one arena.
+//! Weights: packed ones where they are, all others copied once into one arena.
 
-use mains_blocks::dequantize;
 use mains_contract::{
-    BlockFormat, Bytes, DriverError, Graph, WeightData, WeightDecl, WeightId, WeightSource,
+    BlockFormat, Bytes, DriverError, Graph, SharedBytes, WeightData, WeightDecl, WeightId, WeightSource,
 };
 
 use crate::arena::{Arena, LINE_BYTES};
-use crate::disjoint::Disjoint;
-use crate::kernels::{GROUP, PackGroup, group_bytes, groups};
-use crate::plan::{Kept, Plan, weight_bytes};
+use crate::arrange::{arrange, describe, refused};
+use crate::plan::{Kept, Plan};
 use crate::pool::Pool;
 
 /// A weight where kernels read it.
@@ -38,12 +36,21 @@ struct Entry {
     kept: Kept,
     rows: usize,
     cols: usize,
-    start: usize,
+    /// Its bytes, and as many as its last cache line has more.
+    place: Place,
+    /// Without those.
     len: usize,
 }
 
+enum Place {
+    /// From there on in the arena, that many bytes.
+    Arena(usize, usize),
+    /// Packed before the load, and kept by whoever has it.
+    Shared(SharedBytes),
+}
+
 impl Weights {
-    /// Copies what `graph` declares from `source` into memory of exact size, in the layout of `plan`.
+    /// Finds or copies what `graph` declares from `source`, in the layout of `plan`.
     ///
     /// # Errors
     /// [`DriverError`] when a weight is missing, has another shape or format than planned, or memory runs out.
@@ -56,40 +63,54 @@ impl Weights {
         let mut entries = Vec::with_capacity(graph.weights().len());
         let mut total = 0_usize;
         for (declared, kept) in graph.weights().iter().zip(&plan.kept) {
-            let taken = weight_bytes(*kept, declared.rows, declared.cols);
+            let weight = describe(declared, *kept);
+            let place = match source.packed(&weight)? {
+                Some(shared) => Place::Shared(fitting(&weight.name, shared, weight.bytes)?),
+                None => {
+                    let start = total;
+                    total = total.saturating_add(weight.bytes);
+                    Place::Arena(start, weight.bytes)
+                }
+            };
             let row_bytes = kept.format.row_bytes(declared.cols).unwrap_or(usize::MAX);
+            let len = if kept.packed {
+                weight.bytes
+            } else {
+                row_bytes.saturating_mul(declared.rows)
+            };
             entries.push(Entry {
                 kept: *kept,
                 rows: declared.rows,
                 cols: declared.cols,
-                start: total,
-                len: if kept.packed {
-                    taken
-                } else {
-                    row_bytes.saturating_mul(declared.rows)
-                },
+                place,
+                len,
             });
-            total = total.saturating_add(taken);
         }
         let mut arena = Arena::new(total, "weights")?;
         for (declared, entry) in graph.weights().iter().zip(&entries) {
-            let data = checked(declared, source)?;
-            let to = &mut arena.bytes_mut()[entry.start..][..entry.len];
-            if entry.kept.packed && data.format == entry.kept.format {
-                pack(entry, &data, pool, to);
-            } else {
-                fill(declared, entry, &data, to)?;
-                if entry.kept.transposed {
-                    transpose(bytemuck::cast_slice_mut(to), entry.cols);
-                }
+            if let Place::Arena(start, bytes) = entry.place {
+                let data = checked(declared, source)?;
+                let to = &mut arena.bytes_mut()[start..][..bytes];
+                arrange(&describe(declared, entry.kept), entry.kept, &data, pool, to)?;
             }
         }
         Ok(Self { arena, entries })
     }
 
-    /// Bytes that were allocated.
+    /// Bytes that were allocated or are shared.
     pub(crate) fn size(&self) -> Bytes {
-        self.arena.size()
+        let shared = self.entries.iter().map(|entry| match &entry.place {
+            Place::Arena(..) => Bytes::ZERO,
+            Place::Shared(bytes) => Bytes::from(bytes.as_ref().len()),
+        });
+        self.arena.size() + shared.sum()
+    }
+
+    fn bytes<'a>(&'a self, entry: &'a Entry) -> &'a [u8] {
+        match &entry.place {
+            Place::Arena(start, _) => &self.arena.bytes()[*start..][..entry.len],
+            Place::Shared(bytes) => &bytes.as_ref()[..entry.len],
+        }
     }
 
     /// The weight behind `id`.
@@ -99,126 +120,70 @@ impl Weights {
             kept: entry.kept,
             rows: entry.rows,
             cols: entry.cols,
-            bytes: &self.arena.bytes()[entry.start..][..entry.len],
+            bytes: self.bytes(entry),
         }
     }
 
     /// The numbers of a gain or a bias, row by row, or column by column when it is kept transposed.
     pub(crate) fn vector(&self, id: WeightId) -> &[f32] {
         let entry = &self.entries[id.0 as usize];
-        debug_assert!(entry.kept.format == BlockFormat::F32 && entry.start.is_multiple_of(LINE_BYTES));
-        bytemuck::cast_slice(&self.arena.bytes()[entry.start..][..entry.len])
+        debug_assert!(entry.kept.format == BlockFormat::F32);
+        bytemuck::cast_slice(self.bytes(entry))
     }
+}
+
+/// `shared`, when kernels can read it.
+///
+/// # Errors
+/// [`DriverError::Weight`] when it has another length than it is kept in, or begins inside of a cache line.
+fn fitting(name: &str, shared: SharedBytes, bytes: usize) -> Result<SharedBytes, DriverError> {
+    let found = shared.as_ref();
+    if found.len() != bytes || !found.as_ptr().addr().is_multiple_of(LINE_BYTES) {
+        let reason = format!(
+            "its packed bytes must be {bytes}, aligned to {LINE_BYTES}; there are {} at {:p}",
+            found.len(),
+            found.as_ptr()
+        );
+        return Err(refused(name, reason));
+    }
+    Ok(shared)
 }
 
 /// The tensor that `declared` names, with its shape.
 ///
 /// # Errors
 /// [`DriverError::Weight`] when it has another shape or not the bytes for it.
-pub(crate) fn checked<'a>(
-    declared: &WeightDecl,
-    source: &'a dyn WeightSource,
-) -> Result<WeightData<'a>, DriverError> {
+fn checked<'a>(declared: &WeightDecl, source: &'a dyn WeightSource) -> Result<WeightData<'a>, DriverError> {
     let data = source.weight(&declared.name)?;
-    if (data.rows, data.cols) != (declared.rows, declared.cols) {
-        return Err(refused(
-            declared,
-            format!(
-                "it is {} x {}, the model declares {} x {}",
-                data.rows, data.cols, declared.rows, declared.cols
-            ),
-        ));
-    }
-    let expected = data
-        .format
-        .row_bytes(data.cols)
-        .and_then(|row| row.checked_mul(data.rows));
-    if expected != Some(data.bytes.len()) {
-        return Err(refused(
-            declared,
-            format!(
-                "{} bytes are not {} rows of {} numbers in {}",
-                data.bytes.len(),
-                data.rows,
-                data.cols,
-                data.format
-            ),
-        ));
-    }
+    check_shape(&declared.name, &data, declared.rows, declared.cols)?;
     Ok(data)
 }
 
-/// Packs the groups of all parts.
-fn pack(entry: &Entry, data: &WeightData<'_>, pool: &Pool, to: &mut [u8]) {
-    let rows = entry.rows / entry.kept.parts;
-    let (of_part, size) = (groups(rows), group_bytes(entry.kept.format, entry.cols));
-    let row_bytes = data.bytes.len() / entry.rows.max(1);
-    let to = Disjoint::new(to);
-    pool.share(entry.kept.parts * of_part, 1, usize::MAX, |_, groups| {
-        for group in groups {
-            let (part, first) = (group / of_part, group % of_part * GROUP);
-            let count = GROUP.min(rows - first);
-            let source = &data.bytes[(part * rows + first) * row_bytes..][..count * row_bytes];
-            // SAFETY: groups do not overlap, and this thread alone has this one.
-            let out = unsafe { to.part(group * size..(group + 1) * size) };
-            let group = PackGroup {
-                source,
-                row_bytes,
-                cols: entry.cols,
-                out,
-            };
-            group.pack(entry.kept.format);
-        }
-    });
-}
-
-fn fill(
-    declared: &WeightDecl,
-    entry: &Entry,
+/// Whether `data` is `rows` x `cols` and has the bytes for it.
+///
+/// # Errors
+/// [`DriverError::Weight`] when it is not.
+pub(crate) fn check_shape(
+    name: &str,
     data: &WeightData<'_>,
-    to: &mut [u8],
+    rows: usize,
+    cols: usize,
 ) -> Result<(), DriverError> {
-    if data.format == entry.kept.format && !entry.kept.packed {
-        to.copy_from_slice(data.bytes);
-        return Ok(());
+    if (data.rows, data.cols) != (rows, cols) {
+        let reason = format!(
+            "it is {} x {}, the model declares {rows} x {cols}",
+            data.rows, data.cols
+        );
+        return Err(refused(name, reason));
     }
-    if entry.kept.format != BlockFormat::F32 {
-        return Err(refused(
-            declared,
-            format!(
-                "it is in {}, the plan has it in {}",
-                data.format, entry.kept.format
-            ),
-        ));
+    let expected = data.format.row_bytes(cols).and_then(|row| row.checked_mul(rows));
+    if expected != Some(data.bytes.len()) {
+        let reason = format!(
+            "{} bytes are not {rows} rows of {cols} numbers in {}",
+            data.bytes.len(),
+            data.format
+        );
+        return Err(refused(name, reason));
     }
-    dequantize(data.format, data.bytes, bytemuck::cast_slice_mut(to))
-        .map_err(|error| refused(declared, error.to_string()))
-}
-
-/// Exchanges the rows of `cols` numbers with their columns.
-fn transpose(numbers: &mut [f32], cols: usize) {
-    let rows = numbers.len() / cols.max(1);
-    let before = numbers.to_vec();
-    for (at, number) in before.into_iter().enumerate() {
-        numbers[at % cols * rows + at / cols] = number;
-    }
-}
-
-fn refused(declared: &WeightDecl, reason: String) -> DriverError {
-    DriverError::Weight {
-        name: declared.name.clone(),
-        reason,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::transpose;
-
-    #[test]
-    fn columns_become_rows() {
-        let mut numbers = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        transpose(&mut numbers, 3);
-        assert_eq!(numbers, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-    }
+    Ok(())
 }

@@ -35,6 +35,16 @@ impl BlockIq4Xs {
         let high = planes::unpack::<2, 1, 8>(&self.sub_scales_high);
         centered(join::<4, 8>(low, high), -LOWEST_SUB)
     }
+
+    /// The high and the low bits of sub-scales, which are from -32 to 31.
+    #[must_use]
+    pub fn pack_sub_scales(sub_scales: [i8; 8]) -> ([u8; 2], [u8; 4]) {
+        let values = sub_scales.map(|sub| sub.wrapping_sub(LOWEST_SUB).cast_unsigned());
+        (
+            planes::pack::<2, 1, 2>(&above::<4, 8>(&values)),
+            planes::pack::<4, 1, 4>(&values),
+        )
+    }
 }
 
 impl Block<256, 8> for BlockIq4Xs {
@@ -59,13 +69,11 @@ impl Quantize<256> for BlockIq4Xs {
             emit(
                 block,
                 fit.map(|fit| {
-                    let sub_scales = fit
-                        .sub_scales
-                        .map(|sub| sub.wrapping_sub(LOWEST_SUB).cast_unsigned());
+                    let (sub_scales_high, sub_scales_low) = Self::pack_sub_scales(fit.sub_scales);
                     Self {
                         scale: fit.scale.to_le_bytes(),
-                        sub_scales_high: planes::pack::<2, 1, 2>(&above::<4, 8>(&sub_scales)),
-                        sub_scales_low: planes::pack::<4, 1, 4>(&sub_scales),
+                        sub_scales_high,
+                        sub_scales_low,
                         indices: planes::pack::<4, 16, 128>(&fit.indices),
                     }
                 }),

@@ -41,7 +41,9 @@ impl BlockQ3K {
         centered(joined, -LOWEST_SUB)
     }
 
-    fn pack_sub_scales(sub_scales: [i8; 16]) -> [u8; 12] {
+    /// The bytes of sub-scales, which are from -32 to 31.
+    #[must_use]
+    pub fn pack_sub_scales(sub_scales: [i8; 16]) -> [u8; 12] {
         let values = sub_scales.map(|sub| sub.wrapping_sub(LOWEST_SUB).cast_unsigned());
         let mut packed = [0; 12];
         packed[..8].copy_from_slice(&planes::pack::<4, 8, 8>(&values));

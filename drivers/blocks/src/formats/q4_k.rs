@@ -50,6 +50,12 @@ impl BlockQ4K {
     pub fn sub_scales(&self) -> ([u8; Q4_K_SUB_BLOCKS], [u8; Q4_K_SUB_BLOCKS]) {
         sub_scales::unpack(&self.packed)
     }
+
+    /// The bytes of sub-scales and sub-minima, of which the low 6 bits count.
+    #[must_use]
+    pub fn pack_sub_scales(scales: [u8; 8], minima: [u8; 8]) -> [u8; 12] {
+        sub_scales::pack(scales, minima)
+    }
 }
 
 impl Block<256, 8> for BlockQ4K {

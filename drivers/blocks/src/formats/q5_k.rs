@@ -33,6 +33,12 @@ impl BlockQ5K {
     pub fn sub_scales(&self) -> ([u8; 8], [u8; 8]) {
         sub_scales::unpack(&self.packed)
     }
+
+    /// The bytes of sub-scales and sub-minima, of which the low 6 bits count.
+    #[must_use]
+    pub fn pack_sub_scales(scales: [u8; 8], minima: [u8; 8]) -> [u8; 12] {
+        sub_scales::pack(scales, minima)
+    }
 }
 
 impl Block<256, 8> for BlockQ5K {

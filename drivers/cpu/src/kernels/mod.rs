@@ -30,7 +30,7 @@ pub(crate) use linear::{PlainProduct, PlainRows};
 pub(crate) use norm::{Norm, Normalise};
 pub(crate) use number::{Number, StateNumber};
 pub(crate) use packed::{
-    GROUP, PackGroup, PackedProduct, UnpackRow, group_bytes, groups, is_packed, panel_bytes,
+    GROUP, PackGroup, PackedProduct, UnpackGroup, UnpackRow, group_bytes, groups, is_packed, panel_bytes,
 };
 pub(crate) use quantize::{Quantize, QuantizedRows, quantized_bytes};
 pub(crate) use rope::{Rope, fill_angles};

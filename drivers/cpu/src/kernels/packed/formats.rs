@@ -1,9 +1,9 @@
 //! The formats, a row of constants each, and the numbers of their blocks.
 
-use bytemuck::from_bytes;
+use bytemuck::{bytes_of, bytes_of_mut, from_bytes, from_bytes_mut};
 use mains_blocks::{
-    Block, BlockFormat, BlockIq4Nl, BlockIq4Xs, BlockMxfp4, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1,
-    BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
+    BlockFormat, BlockIq4Nl, BlockIq4Xs, BlockMxfp4, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K,
+    BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
 };
 
 use super::layout::{Layout, Scales};
@@ -13,9 +13,10 @@ pub(super) const MOST_COLS: usize = 256;
 /// The most sub-blocks of a block.
 pub(super) const MOST_SUBS: usize = 16;
 
-/// A block of one row, as `pack` takes it.
+/// A block of one row between a file and a group.
 pub(super) struct Raw {
-    pub(super) levels: [i8; MOST_COLS],
+    /// The bits that stand for each level.
+    pub(super) codes: [u8; MOST_COLS],
     /// The scale as it is stored: a float16, or an exponent in the first byte.
     pub(super) scale: [u8; 2],
     pub(super) minimum: [u8; 2],
@@ -23,10 +24,23 @@ pub(super) struct Raw {
     pub(super) sub_minima: [u8; MOST_SUBS],
 }
 
+impl Raw {
+    pub(super) const EMPTY: Self = Self {
+        codes: [0; MOST_COLS],
+        scale: [0; 2],
+        minimum: [0; 2],
+        sub_scales: [0; MOST_SUBS],
+        sub_minima: [0; MOST_SUBS],
+    };
+}
+
 /// A layout that blocks are packed to.
 pub(crate) trait Packed: Layout {
-    /// The numbers of one block.
+    /// The bits of one block.
     fn read(bytes: &[u8]) -> Raw;
+
+    /// The block of these bits: what [`Packed::read`] was given.
+    fn write(raw: &Raw, bytes: &mut [u8]);
 }
 
 /// Does something with a format's layout.
@@ -88,11 +102,38 @@ const UNEVEN: [u8; 16] = [
 /// Twice the values of E2M1 (Open Compute Project, Microscaling Formats 1.0, section 5.3.3), 12 above.
 const FLOATS: [u8; 16] = [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
 
+/// Where value `index` of a plane of `bits` bits is, whose bytes come in runs of `run`: the lowest bits of a run's bytes
+/// hold its first values, the next bits the next, until the bytes are full.
+const fn position(bits: usize, run: usize, index: usize) -> (usize, usize) {
+    let of_run = run * 8 / bits;
+    let value = index % of_run;
+    (index / of_run * run + value % run, bits * (value / run))
+}
+
+/// The bits of `plane` for each of `codes`, above `above` others.
+fn read_plane(plane: &[u8], bits: usize, run: usize, above: usize, codes: &mut [u8]) {
+    for (index, code) in codes.iter_mut().enumerate() {
+        let (byte, shift) = position(bits, run, index);
+        *code |= (plane[byte] >> shift & u8::MAX >> (8 - bits)) << above;
+    }
+}
+
+/// The inverse of [`read_plane`].
+fn write_plane(plane: &mut [u8], bits: usize, run: usize, above: usize, codes: &[u8]) {
+    plane.fill(0);
+    for (index, code) in codes.iter().enumerate() {
+        let (byte, shift) = position(bits, run, index);
+        plane[byte] |= (code >> above & u8::MAX >> (8 - bits)) << shift;
+    }
+}
+
 /// `name: block, bits below and above, zero, columns of a block and of a sub-block, scales, minima, table, whether above
-/// 127`, then how a block's numbers are read.
+/// 127`; then the fields of the bits below and above with the length of their runs, what is flipped in a byte of levels;
+/// then how a block's header is read and written.
 macro_rules! format {
     ($name:ident: $block:ty, $low:literal + $high:literal, zero $zero:literal, $cols:literal / $sub:literal,
-     $scales:ident, $minima:literal, $table:expr, $full:literal, $read:expr) => {
+     $scales:ident, $minima:literal, $table:expr, $full:literal,
+     $low_field:ident / $low_run:literal, $high_field:ident / $high_run:literal, $read:expr, $write:expr) => {
         #[doc = concat!("[`", stringify!($block), "`]")]
         pub(crate) struct $name;
 
@@ -111,48 +152,63 @@ macro_rules! format {
         impl Packed for $name {
             fn read(bytes: &[u8]) -> Raw {
                 let block: &$block = from_bytes(bytes);
-                let mut levels = [0; MOST_COLS];
-                levels[..$cols].copy_from_slice(&block.levels());
-                let (scale, minimum, sub_scales, sub_minima) = $read(block);
-                Raw {
-                    levels,
-                    scale,
-                    minimum,
-                    sub_scales,
-                    sub_minima,
+                let mut raw = Raw::EMPTY;
+                let codes = &mut raw.codes[..$cols];
+                read_plane(bytes_of(&block.$low_field), $low, $low_run, 0, codes);
+                if $high > 0 {
+                    read_plane(bytes_of(&block.$high_field), $high, $high_run, $low, codes);
                 }
+                // A byte with a sign is stored as one without.
+                if $low == 8 {
+                    codes.iter_mut().for_each(|code| *code ^= 0x80);
+                }
+                $read(block, &mut raw);
+                raw
+            }
+
+            fn write(raw: &Raw, bytes: &mut [u8]) {
+                let block: &mut $block = from_bytes_mut(bytes);
+                let mut codes = raw.codes;
+                if $low == 8 {
+                    codes.iter_mut().for_each(|code| *code ^= 0x80);
+                }
+                if $high > 0 {
+                    write_plane(
+                        bytes_of_mut(&mut block.$high_field),
+                        $high,
+                        $high_run,
+                        $low,
+                        &codes[..$cols],
+                    );
+                }
+                write_plane(
+                    bytes_of_mut(&mut block.$low_field),
+                    $low,
+                    $low_run,
+                    0,
+                    &codes[..$cols],
+                );
+                $write(raw, block);
             }
         }
     };
 }
 
-type Header = ([u8; 2], [u8; 2], [u8; MOST_SUBS], [u8; MOST_SUBS]);
-
-fn plain(scale: [u8; 2]) -> Header {
-    affine(scale, [0; 2])
+/// The first numbers.
+fn first<T: Copy + Default, const FROM: usize, const TO: usize>(numbers: [T; FROM]) -> [T; TO] {
+    let mut taken = [T::default(); TO];
+    for (taken, number) in taken.iter_mut().zip(numbers) {
+        *taken = number;
+    }
+    taken
 }
 
-fn affine(scale: [u8; 2], minimum: [u8; 2]) -> Header {
-    (scale, minimum, [0; MOST_SUBS], [0; MOST_SUBS])
+fn unsigned<const SUBS: usize>(numbers: [i8; SUBS]) -> [u8; MOST_SUBS] {
+    first(numbers.map(i8::cast_unsigned))
 }
 
-fn signed<const SUBS: usize>(scale: [u8; 2], sub_scales: [i8; SUBS]) -> Header {
-    (
-        scale,
-        [0; 2],
-        widen(sub_scales.map(i8::cast_unsigned)),
-        [0; MOST_SUBS],
-    )
-}
-
-fn unsigned(scale: [u8; 2], minimum: [u8; 2], (scales, minima): ([u8; 8], [u8; 8])) -> Header {
-    (scale, minimum, widen(scales), widen(minima))
-}
-
-fn widen<const SUBS: usize>(numbers: [u8; SUBS]) -> [u8; MOST_SUBS] {
-    let mut wide = [0; MOST_SUBS];
-    wide[..SUBS].copy_from_slice(&numbers);
-    wide
+fn signed<const SUBS: usize>(numbers: [u8; MOST_SUBS]) -> [i8; SUBS] {
+    first(numbers.map(u8::cast_signed))
 }
 
 /// A float16 of the other sign: what these formats add, not subtract.
@@ -160,26 +216,64 @@ fn negated(number: [u8; 2]) -> [u8; 2] {
     [number[0], number[1] ^ 0x80]
 }
 
-format!(Q8_0: BlockQ8_0, 8 + 0, zero 128, 32 / 32, Half, false, None, true, |block: &BlockQ8_0| plain(block.scale));
-format!(Q4_0: BlockQ4_0, 4 + 0, zero 8, 32 / 32, Half, false, None, false, |block: &BlockQ4_0| plain(block.scale));
+// With `1 + 0` bits a format has no plane above: the field that is named for it is not looked at.
+
+format!(Q8_0: BlockQ8_0, 8 + 0, zero 128, 32 / 32, Half, false, None, true,
+    quants / 32, quants / 32,
+    |block: &BlockQ8_0, raw: &mut Raw| { raw.scale = block.scale; },
+    |raw: &Raw, block: &mut BlockQ8_0| { block.scale = raw.scale; });
+format!(Q4_0: BlockQ4_0, 4 + 0, zero 8, 32 / 32, Half, false, None, false,
+    quants / 16, quants / 16,
+    |block: &BlockQ4_0, raw: &mut Raw| { raw.scale = block.scale; },
+    |raw: &Raw, block: &mut BlockQ4_0| { block.scale = raw.scale; });
 format!(Q4_1: BlockQ4_1, 4 + 0, zero 0, 32 / 32, Half, true, None, false,
-    |block: &BlockQ4_1| affine(block.scale, negated(block.offset)));
-format!(Q5_0: BlockQ5_0, 4 + 1, zero 16, 32 / 32, Half, false, None, false, |block: &BlockQ5_0| plain(block.scale));
+    quants / 16, quants / 16,
+    |block: &BlockQ4_1, raw: &mut Raw| { (raw.scale, raw.minimum) = (block.scale, negated(block.offset)); },
+    |raw: &Raw, block: &mut BlockQ4_1| { (block.scale, block.offset) = (raw.scale, negated(raw.minimum)); });
+format!(Q5_0: BlockQ5_0, 4 + 1, zero 16, 32 / 32, Half, false, None, false,
+    quants / 16, high_bits / 1,
+    |block: &BlockQ5_0, raw: &mut Raw| { raw.scale = block.scale; },
+    |raw: &Raw, block: &mut BlockQ5_0| { block.scale = raw.scale; });
 format!(Q5_1: BlockQ5_1, 4 + 1, zero 0, 32 / 32, Half, true, None, false,
-    |block: &BlockQ5_1| affine(block.scale, negated(block.offset)));
+    quants / 16, high_bits / 1,
+    |block: &BlockQ5_1, raw: &mut Raw| { (raw.scale, raw.minimum) = (block.scale, negated(block.offset)); },
+    |raw: &Raw, block: &mut BlockQ5_1| { (block.scale, block.offset) = (raw.scale, negated(raw.minimum)); });
 format!(Iq4Nl: BlockIq4Nl, 4 + 0, zero 128, 32 / 32, Half, false, Some(UNEVEN), true,
-    |block: &BlockIq4Nl| plain(block.scale));
+    indices / 16, indices / 16,
+    |block: &BlockIq4Nl, raw: &mut Raw| { raw.scale = block.scale; },
+    |raw: &Raw, block: &mut BlockIq4Nl| { block.scale = raw.scale; });
 format!(Mxfp4: BlockMxfp4, 4 + 0, zero 12, 32 / 32, Exponent, false, Some(FLOATS), false,
-    |block: &BlockMxfp4| plain([block.exponent, 0]));
+    floats / 16, floats / 16,
+    |block: &BlockMxfp4, raw: &mut Raw| { raw.scale = [block.exponent, 0]; },
+    |raw: &Raw, block: &mut BlockMxfp4| { block.exponent = raw.scale[0]; });
 format!(Q2K: BlockQ2K, 2 + 0, zero 0, 256 / 16, Nibbles, true, None, false,
-    |block: &BlockQ2K| (block.scale, block.min, block.packed, [0; MOST_SUBS]));
+    quants / 32, quants / 32,
+    |block: &BlockQ2K, raw: &mut Raw| { (raw.scale, raw.minimum, raw.sub_scales) = (block.scale, block.min, block.packed); },
+    |raw: &Raw, block: &mut BlockQ2K| { (block.scale, block.min, block.packed) = (raw.scale, raw.minimum, raw.sub_scales); });
 format!(Q3K: BlockQ3K, 2 + 1, zero 4, 256 / 16, Signed, false, None, false,
-    |block: &BlockQ3K| signed(block.scale, block.sub_scales()));
+    quants / 32, high_bits / 32,
+    |block: &BlockQ3K, raw: &mut Raw| { (raw.scale, raw.sub_scales) = (block.scale, unsigned(block.sub_scales())); },
+    |raw: &Raw, block: &mut BlockQ3K| { (block.scale, block.packed) = (raw.scale, BlockQ3K::pack_sub_scales(signed(raw.sub_scales))); });
 format!(Q4K: BlockQ4K, 4 + 0, zero 0, 256 / 32, Unsigned, true, None, false,
-    |block: &BlockQ4K| unsigned(block.scale, block.min, block.sub_scales()));
+    quants / 32, quants / 32,
+    |block: &BlockQ4K, raw: &mut Raw| { (raw.scale, raw.minimum) = (block.scale, block.min);
+        let (scales, minima) = block.sub_scales();
+        (raw.sub_scales, raw.sub_minima) = (first(scales), first(minima)); },
+    |raw: &Raw, block: &mut BlockQ4K| { (block.scale, block.min) = (raw.scale, raw.minimum);
+        block.packed = BlockQ4K::pack_sub_scales(first(raw.sub_scales), first(raw.sub_minima)); });
 format!(Q5K: BlockQ5K, 4 + 1, zero 0, 256 / 32, Unsigned, true, None, false,
-    |block: &BlockQ5K| unsigned(block.scale, block.min, block.sub_scales()));
+    quants / 32, high_bits / 32,
+    |block: &BlockQ5K, raw: &mut Raw| { (raw.scale, raw.minimum) = (block.scale, block.min);
+        let (scales, minima) = block.sub_scales();
+        (raw.sub_scales, raw.sub_minima) = (first(scales), first(minima)); },
+    |raw: &Raw, block: &mut BlockQ5K| { (block.scale, block.min) = (raw.scale, raw.minimum);
+        block.packed = BlockQ5K::pack_sub_scales(first(raw.sub_scales), first(raw.sub_minima)); });
 format!(Q6K: BlockQ6K, 4 + 2, zero 32, 256 / 16, Signed, false, None, false,
-    |block: &BlockQ6K| signed(block.scale, block.sub_scales));
+    quants / 64, high_bits / 32,
+    |block: &BlockQ6K, raw: &mut Raw| { (raw.scale, raw.sub_scales) = (block.scale, unsigned(block.sub_scales)); },
+    |raw: &Raw, block: &mut BlockQ6K| { (block.scale, block.sub_scales) = (raw.scale, signed(raw.sub_scales)); });
 format!(Iq4Xs: BlockIq4Xs, 4 + 0, zero 128, 256 / 32, Signed, false, Some(UNEVEN), true,
-    |block: &BlockIq4Xs| signed(block.scale, block.sub_scales()));
+    indices / 16, indices / 16,
+    |block: &BlockIq4Xs, raw: &mut Raw| { (raw.scale, raw.sub_scales) = (block.scale, unsigned(block.sub_scales())); },
+    |raw: &Raw, block: &mut BlockIq4Xs| { block.scale = raw.scale;
+        (block.sub_scales_high, block.sub_scales_low) = BlockIq4Xs::pack_sub_scales(signed(raw.sub_scales)); });

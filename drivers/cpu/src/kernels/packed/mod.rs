@@ -20,7 +20,7 @@ mod tile;
 
 pub(crate) use formats::is_packed;
 pub(crate) use layout::{GROUP, groups};
-pub(crate) use pack::{PackGroup, group_bytes};
+pub(crate) use pack::{PackGroup, UnpackGroup, group_bytes};
 pub(crate) use panel::panel_bytes;
 pub(crate) use product::PackedProduct;
 pub(crate) use row::UnpackRow;

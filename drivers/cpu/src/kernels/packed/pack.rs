@@ -1,7 +1,7 @@
-//! From the blocks of a file to groups of rows.
+//! From the blocks of a file to groups of rows, and back: every bit has its place in both.
 
-use super::formats::{MOST_COLS, Packed, Visit, visit};
-use super::layout::{GROUP, PART, bytes_of_group, levels_bytes, place};
+use super::formats::{MOST_COLS, Packed, Raw, Visit, visit};
+use super::layout::{GROUP, Layout, PART, bytes_of_group, levels_bytes, place};
 use crate::simd::{LANES, VECTOR_BYTES};
 use mains_contract::BlockFormat;
 
@@ -41,7 +41,6 @@ impl Visit for PackGroup<'_> {
     type Out = ();
 
     fn visit<L: Packed>(self) {
-        let codes = codes::<L>();
         let (levels, headers) = self.out.split_at_mut(levels_bytes::<L>(self.cols));
         let levels = levels.as_chunks_mut::<VECTOR_BYTES>().0;
         let blocks = self.cols / L::BLOCK;
@@ -51,7 +50,7 @@ impl Visit for PackGroup<'_> {
             let parts = levels.chunks_exact_mut(L::BLOCK / PART * L::VECTORS);
             for ((bytes, header), vectors) in blocks.zip(headers).zip(parts) {
                 let raw = L::read(bytes);
-                put_levels::<L>(row, &codes, &raw.levels, vectors);
+                put_codes::<L>(row, &raw.codes, vectors);
                 let base = L::BASE_BYTES / LANES;
                 header[row * base..][..base].copy_from_slice(&raw.scale[..base]);
                 if L::MINIMA {
@@ -70,40 +69,87 @@ impl Visit for PackGroup<'_> {
     }
 }
 
-/// The bits that a level is stored as, by the level as an unsigned byte.
-fn codes<L: Packed>() -> [u8; 256] {
-    let mut codes = [0; 256];
-    for bits in 0..=u8::MAX {
-        let stored = match L::TABLE {
-            Some(table) => table.get(usize::from(bits)).copied(),
-            None => Some(bits),
-        };
-        if let Some(stored) = stored {
-            let level = i16::from(stored) - L::ZERO;
-            codes[usize::from(level.to_le_bytes()[0])] = bits;
-        }
+/// Where the bits of a level are in the vectors of its [`PART`]: the vector and the shift of the lower and of the upper.
+const fn places<L: Layout>(quad: usize) -> [(usize, usize); 2] {
+    let low = place(L::LOW, quad);
+    if L::HIGH == 0 {
+        return [low, (0, 0)];
     }
-    codes
+    let (vector, shift) = place(L::HIGH, quad);
+    [low, (L::LOW + vector, shift)]
 }
 
-fn put_levels<L: Packed>(
-    row: usize,
-    codes: &[u8; 256],
-    levels: &[i8; MOST_COLS],
-    vectors: &mut [[u8; VECTOR_BYTES]],
-) {
-    let parts = vectors
-        .chunks_exact_mut(L::VECTORS)
-        .zip(levels.chunks_exact(PART));
-    for (vectors, levels) in parts {
-        for (at, level) in levels.iter().enumerate() {
-            let code = codes[usize::from(level.cast_unsigned())];
-            let (quad, byte) = (at / 4, 4 * row + at % 4);
-            let (vector, shift) = place(L::LOW, quad);
-            vectors[vector][byte] |= (code & u8::MAX >> (8 - L::LOW)) << shift;
+fn put_codes<L: Packed>(row: usize, codes: &[u8; MOST_COLS], vectors: &mut [[u8; VECTOR_BYTES]]) {
+    let parts = vectors.chunks_exact_mut(L::VECTORS).zip(codes.chunks_exact(PART));
+    for (vectors, codes) in parts {
+        for (at, code) in codes.iter().enumerate() {
+            let (byte, [low, high]) = (4 * row + at % 4, places::<L>(at / 4));
+            vectors[low.0][byte] |= (code & u8::MAX >> (8 - L::LOW)) << low.1;
             if L::HIGH > 0 {
-                let (vector, shift) = place(L::HIGH, quad);
-                vectors[L::LOW + vector][byte] |= code >> L::LOW << shift;
+                vectors[high.0][byte] |= code >> L::LOW << high.1;
+            }
+        }
+    }
+}
+
+fn take_codes<L: Packed>(row: usize, vectors: &[[u8; VECTOR_BYTES]], codes: &mut [u8; MOST_COLS]) {
+    let parts = vectors.chunks_exact(L::VECTORS).zip(codes.chunks_exact_mut(PART));
+    for (vectors, codes) in parts {
+        for (at, code) in codes.iter_mut().enumerate() {
+            let (byte, [low, high]) = (4 * row + at % 4, places::<L>(at / 4));
+            *code = vectors[low.0][byte] >> low.1 & u8::MAX >> (8 - L::LOW);
+            if L::HIGH > 0 {
+                *code |= (vectors[high.0][byte] >> high.1 & ((1 << L::HIGH) - 1)) << L::LOW;
+            }
+        }
+    }
+}
+
+/// A group, and the rows of blocks that it was made of.
+pub(crate) struct UnpackGroup<'a> {
+    /// [`group_bytes`] bytes.
+    pub(crate) source: &'a [u8],
+    pub(crate) row_bytes: usize,
+    pub(crate) cols: usize,
+    /// Up to 16 whole rows, one after the other.
+    pub(crate) out: &'a mut [u8],
+}
+
+impl UnpackGroup<'_> {
+    /// Fills the rows.
+    pub(crate) fn unpack(self, format: BlockFormat) {
+        visit(format, self);
+    }
+}
+
+impl Visit for UnpackGroup<'_> {
+    type Out = ();
+
+    fn visit<L: Packed>(self) {
+        let (levels, headers) = self.source.split_at(levels_bytes::<L>(self.cols));
+        let levels = levels.as_chunks::<VECTOR_BYTES>().0;
+        let blocks = self.cols / L::BLOCK;
+        for (row, out) in self.out.chunks_exact_mut(self.row_bytes).take(GROUP).enumerate() {
+            let blocks = out.chunks_exact_mut(self.row_bytes / blocks);
+            let headers = headers.chunks_exact(L::HEADER);
+            let parts = levels.chunks_exact(L::BLOCK / PART * L::VECTORS);
+            for ((bytes, header), vectors) in blocks.zip(headers).zip(parts) {
+                let mut raw = Raw::EMPTY;
+                take_codes::<L>(row, vectors, &mut raw.codes);
+                let base = L::BASE_BYTES / LANES;
+                raw.scale[..base].copy_from_slice(&header[row * base..][..base]);
+                if L::MINIMA {
+                    raw.minimum[..base].copy_from_slice(&header[L::BASE_BYTES + row * base..][..base]);
+                }
+                for sub in 0..(L::HEADER - L::SUBS_AT) / LANES {
+                    let byte = header[L::SUBS_AT + sub * LANES + row];
+                    if sub < L::SUBS {
+                        raw.sub_scales[sub] = byte;
+                    } else {
+                        raw.sub_minima[sub - L::SUBS] = byte;
+                    }
+                }
+                L::write(&raw, bytes);
             }
         }
     }
