@@ -46,6 +46,14 @@ impl Store {
         &self.folder
     }
 
+    /// Where the weights of `variant`, packed for `driver`, are below `state_dir`: one file (`docs/packed-file.md`), linked
+    /// there when it is whole. It may be removed at any time; a load without it packs them itself.
+    #[must_use]
+    pub fn packed(state_dir: &Path, variant: &Digest, driver: &str) -> PathBuf {
+        let folder = state_dir.join("models").join("packed");
+        folder.join(format!("{variant}.{driver}"))
+    }
+
     /// The models of the store and of the configuration together.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! One life of a worker: from its plan to the proof of its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use mains_store::Store;
 use mains_types::Plan;
 use mains_wire::frames::{FromWorker, ToWorker};
 use tokio_util::sync::CancellationToken;
@@ -39,13 +41,18 @@ pub(crate) async fn live(
 ) {
     let prepare = async {
         let (plan, room) = place(&context, &settings).await?;
+        let packed = packed(&settings, &plan).await;
         let limits = Limits {
-            readable: vec![settings.source.path.clone()],
+            readable: [&settings.source.path]
+                .into_iter()
+                .chain(&packed)
+                .cloned()
+                .collect(),
             memory: Some(plan.bytes.total()),
         };
         let started = link::start(&*context.spawn, Role::Run, limits).await;
         let started = started.map_err(|error| Refusal::for_now(error.of(Role::Run).to_string()))?;
-        Ok::<_, Refusal>((plan, room, started))
+        Ok::<_, Refusal>((plan, packed, room, started))
     };
     // Stopped here, a worker that comes up was not told to load yet: it holds none of what is reserved.
     let prepared = tokio::select! {
@@ -54,6 +61,7 @@ pub(crate) async fn live(
     };
     let (
         plan,
+        packed,
         room,
         Started {
             mut link,
@@ -71,7 +79,7 @@ pub(crate) async fn live(
         pid: process.pid(),
         walls_missing: link::missing(&hello.walls),
     });
-    let loading = tokio::time::timeout(settings.load_timeout, load(&mut link, &settings, &plan));
+    let loading = tokio::time::timeout(settings.load_timeout, load(&mut link, &settings, &plan, packed));
     let loaded = tokio::select! {
         loaded = loading => loaded.unwrap_or(Err(LinkError::Slow(settings.load_timeout))),
         () = stop.cancelled() => return bury(Some(link), process, room, None, report).await,
@@ -102,10 +110,27 @@ pub(crate) async fn live(
     }
 }
 
-async fn load(link: &mut Link, settings: &Settings, plan: &Plan) -> Result<(), LinkError> {
+/// The file with the plan's weights packed for its first driver, if there is one.
+async fn packed(settings: &Settings, plan: &Plan) -> Option<PathBuf> {
+    let driver = &plan.segments.first()?.driver;
+    let path = Store::packed(&settings.state_dir, &plan.variant, driver);
+    // Whatever keeps it from being seen is no reason not to load: the worker packs the weights itself.
+    tokio::fs::try_exists(&path)
+        .await
+        .unwrap_or(false)
+        .then_some(path)
+}
+
+async fn load(
+    link: &mut Link,
+    settings: &Settings,
+    plan: &Plan,
+    packed: Option<PathBuf>,
+) -> Result<(), LinkError> {
     let order = ToWorker::Load {
         path: settings.source.path.clone(),
         plan: plan.clone(),
+        packed,
     };
     link.writer.send(order).await?;
     match link.next().await? {

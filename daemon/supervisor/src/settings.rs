@@ -1,5 +1,6 @@
 //! What is in force for one model, from its configuration and the general one.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mains_types::{Demand, ModelSource};
@@ -12,6 +13,8 @@ use crate::{ModelConfig, SupervisorConfig};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) source: ModelSource,
+    /// Where packed weights may be.
+    pub(crate) state_dir: PathBuf,
     pub(crate) demand: Demand,
     pub(crate) preload: bool,
     pub(crate) pin: bool,
@@ -34,6 +37,7 @@ impl Settings {
         let keep_alive = model.keep_alive.or(config.keep_alive).filter(|_| !model.pin);
         Self {
             source,
+            state_dir: config.state_dir.clone(),
             demand: model.demand.clone(),
             preload: model.preload,
             pin: model.pin,

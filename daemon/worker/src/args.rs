@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Eval(crate::roles::eval::Arguments),
     /// Tell, as JSON, which families each driver computes and what it lacks for the others.
     Families,
+    /// Arrange a model's weights in a file that loads map.
+    Pack(crate::roles::pack::Arguments),
     /// Write the logits of a model for given token ids.
     Logits(Logits),
     /// Write the token ids of texts.

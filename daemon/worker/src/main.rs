@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Choose(arguments) => roles::measure::run_choose(&arguments, &mut std::io::stdout()),
         Command::Eval(arguments) => roles::eval::run(&arguments, &mut std::io::stdout()),
         Command::Families => roles::families::run(&mut std::io::stdout()),
+        Command::Pack(arguments) => roles::pack::run(&arguments, &mut std::io::stdout()),
         Command::Logits(arguments) => roles::logits::run(&arguments),
         Command::Tokenize(arguments) => {
             roles::tokenize::run(&arguments, std::io::stdin().lock(), &mut std::io::stdout().lock())

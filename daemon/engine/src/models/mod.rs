@@ -34,6 +34,7 @@ mod mixtral;
 mod model;
 mod modernbert;
 mod olmo2;
+mod packed;
 mod phi3;
 mod prelude;
 mod qwen2;
@@ -60,6 +61,7 @@ pub use checkpoint::Checkpoint;
 pub use error::ModelError;
 pub use family::{Family, Setting};
 pub use model::{Model, ModelInfo, ModelOptions};
+pub use packed::{PackError, PackedWeights, write_packed};
 pub use settings::{RopeFactors, TensorHints};
 pub use weights::{Cast, Weights};
 

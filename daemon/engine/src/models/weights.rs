@@ -238,6 +238,10 @@ impl WeightSource for Weights {
         };
         Ok(data(entry.made.get_or_init(|| made)))
     }
+
+    fn format(&self, name: &str) -> Result<BlockFormat, DriverError> {
+        Ok(self.entry(name)?.facts.format)
+    }
 }
 
 /// Query heads of a graph: what is done to tensors may depend on them.

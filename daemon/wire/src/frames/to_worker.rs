@@ -39,6 +39,8 @@ pub enum ToWorker {
         path: PathBuf,
         /// Where it goes.
         plan: Plan,
+        /// A file with the plan's weights packed for its driver, to be mapped; there may be none.
+        packed: Option<PathBuf>,
     },
     /// To `run`, after `Loaded`: generate. Answered by `Started`, `Tokens`, `Finished` for each choice and `Done`, or by
     /// `Failed`, each with this number.
@@ -82,6 +84,7 @@ pub enum ToWorkerWire {
     Load {
         path: Vec<u8>,
         plan: PlanWire,
+        packed: Option<Vec<u8>>,
     },
     Generate(u64, Box<GenerateWire>),
     Cancel(u64),
@@ -109,9 +112,10 @@ impl Frame for ToWorker {
                 path: path.into_os_string().into_vec(),
                 drivers,
             },
-            Self::Load { path, plan } => ToWorkerWire::Load {
+            Self::Load { path, plan, packed } => ToWorkerWire::Load {
                 path: path.into_os_string().into_vec(),
                 plan: plan.into(),
+                packed: packed.map(|path| path.into_os_string().into_vec()),
             },
             Self::Generate(number, generate) => ToWorkerWire::Generate(number, Box::new(generate.into())),
             Self::Cancel(number) => ToWorkerWire::Cancel(number),
@@ -142,9 +146,10 @@ impl Frame for ToWorker {
                 path: bounded_path(path)?,
                 drivers: bounds::texts("inspect.drivers", drivers, bounds::DRIVERS, bounds::NAME_BYTES)?,
             },
-            ToWorkerWire::Load { path, plan } => Self::Load {
+            ToWorkerWire::Load { path, plan, packed } => Self::Load {
                 path: bounded_path(path)?,
                 plan: plan.try_into()?,
+                packed: packed.map(bounded_path).transpose()?,
             },
             ToWorkerWire::Generate(number, generate) => Self::Generate(number, (*generate).try_into()?),
             ToWorkerWire::Cancel(number) => Self::Cancel(number),

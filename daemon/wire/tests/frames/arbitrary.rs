@@ -55,7 +55,8 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         })
     });
     let inspect = (path(), vec(text(), 0..3)).prop_map(|(path, drivers)| ToWorker::Inspect { path, drivers });
-    let load = (path(), plan()).prop_map(|(path, plan)| ToWorker::Load { path, plan });
+    let load =
+        (path(), plan(), of(path())).prop_map(|(path, plan, packed)| ToWorker::Load { path, plan, packed });
     let measure = (text(), any::<u32>(), bytes()).prop_map(|(driver, threads, bytes)| ToWorker::Measure {
         driver,
         threads,

@@ -44,6 +44,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
             ToWorker::Load {
                 path: path(),
                 plan: plan(),
+                packed: None,
             },
         ),
         ("to.generate", ToWorker::Generate(7, generate())),

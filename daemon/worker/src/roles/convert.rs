@@ -1,6 +1,7 @@
 //! `mains-worker convert`: a model's files as one GGUF file.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -132,7 +133,10 @@ fn parse_tensor(text: &str) -> Result<(String, BlockFormat), String> {
 }
 
 /// Writes a file under a temporary name, syncs it and links it: it is there whole or not at all.
-fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn write_new(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let at = || format!("writing {}", path.display());
     if path.exists() {
         bail!(

@@ -183,6 +183,7 @@ async fn a_load_that_is_not_as_planned_is_refused() {
     let load = ToWorker::Load {
         path: crate::support::pilot(),
         plan,
+        packed: None,
     };
     let Some(FromWorker::Error(message)) = worker.ask(load).await else {
         panic!("the plan is wrong by a byte");

@@ -5,6 +5,7 @@
 mod commands;
 mod generate;
 mod memory;
+mod packed;
 mod roles;
 mod segments;
 mod support;

@@ -36,11 +36,18 @@ impl Worker {
     /// Starts a worker of `role` that may read the pilot, and greets it. The shell moves its standard input, the socket,
     /// to descriptor 3.
     pub(crate) async fn start(role: Role) -> Self {
+        Self::start_reading(role, &pilot()).await
+    }
+
+    /// As [`Worker::start`], with `path` to read beside the pilot.
+    pub(crate) async fn start_reading(role: Role, path: &Path) -> Self {
         let (ours, theirs) = StdStream::pair().unwrap();
         let process = Command::new("sh")
             .args(["-c", r#"exec "$0" "$@" 3<&0 </dev/null"#, PROGRAM, role.name()])
             .args(["--wall", "fork", "--allow-read"])
             .arg(pilot().parent().unwrap())
+            .arg("--allow-read")
+            .arg(path)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .unwrap();
@@ -167,6 +174,7 @@ pub(crate) fn load(plan: &Plan) -> ToWorker {
     ToWorker::Load {
         path: pilot(),
         plan: plan.clone(),
+        packed: None,
     }
 }
 

@@ -4,9 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use mains_contract::{DriverError, Footprint, Graph, OutputName, StepLimits, WeightData, WeightSource};
-use mains_engine::models::{Cast, Model, ModelOptions, Weights};
+use mains_contract::{
+    BlockFormat, DriverError, Footprint, Graph, KeptWeight, OutputName, SharedBytes, StepLimits, WeightData,
+    WeightSource,
+};
+use mains_engine::models::{Cast, Model, ModelOptions, PackedWeights};
 use mains_engine::{Engine, EngineConfig, Segments};
+use mains_formats::PackedFile;
 use mains_types::{Plan, Segment};
 
 use super::prepare::Preparer;
@@ -22,8 +26,14 @@ pub(super) struct Loaded {
     pub(super) variant: String,
 }
 
-/// Loads the model at `path` exactly as `plan` says, or fails. `beat` is called for every tensor.
-pub(super) fn load(path: &Path, plan: &Plan, beat: &dyn Fn() -> Result<()>) -> Result<Loaded> {
+/// Loads the model at `path` exactly as `plan` says, with what the file at `packed` has of its weights, or fails. `beat` is
+/// called for every tensor.
+pub(super) fn load(
+    path: &Path,
+    plan: &Plan,
+    packed: Option<&Path>,
+    beat: &dyn Fn() -> Result<()>,
+) -> Result<Loaded> {
     let tensors = plan.tensors.iter();
     let options = ModelOptions {
         kv_format: plan.kv_format,
@@ -44,8 +54,9 @@ pub(super) fn load(path: &Path, plan: &Plan, beat: &dyn Fn() -> Result<()>) -> R
     let vocabulary = Vocabulary::of(&model).with_context(|| path.display().to_string())?;
     let segments = segments(plan, &model)?;
     let limits = limits(plan, &model.graph);
+    let packed = packed.map(|path| packed_for(plan, path)).transpose()?;
     let source = Beating {
-        weights: &model.weights,
+        weights: &PackedWeights::new(&model.weights, packed),
         beat,
     };
     let mut parts = Vec::with_capacity(plan.segments.len());
@@ -134,19 +145,46 @@ fn keeps(plan: &Plan, taken: &Footprint) -> Result<()> {
     Ok(())
 }
 
+/// The file at `path`, which must have been made for this plan.
+fn packed_for(plan: &Plan, path: &Path) -> Result<PackedFile> {
+    let file = PackedFile::open(path)?;
+    ensure!(
+        file.variant() == plan.variant.to_string(),
+        "{}: it has the weights of another plan, {}; remove it, it is made again",
+        path.display(),
+        file.variant()
+    );
+    Ok(file)
+}
+
 /// Weights that beat whenever one is asked for: a load takes long.
 struct Beating<'a> {
-    weights: &'a Weights,
+    weights: &'a PackedWeights<'a>,
     beat: &'a dyn Fn() -> Result<()>,
+}
+
+impl Beating<'_> {
+    fn beat(&self, name: &str) -> Result<(), DriverError> {
+        (self.beat)().map_err(|error| DriverError::Weight {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })
+    }
 }
 
 impl WeightSource for Beating<'_> {
     fn weight(&self, name: &str) -> Result<WeightData<'_>, DriverError> {
-        (self.beat)().map_err(|error| DriverError::Weight {
-            name: name.to_owned(),
-            reason: error.to_string(),
-        })?;
+        self.beat(name)?;
         self.weights.weight(name)
+    }
+
+    fn format(&self, name: &str) -> Result<BlockFormat, DriverError> {
+        self.weights.format(name)
+    }
+
+    fn packed(&self, kept: &KeptWeight) -> Result<Option<SharedBytes>, DriverError> {
+        self.beat(&kept.name)?;
+        self.weights.packed(kept)
     }
 }
 

@@ -27,7 +27,9 @@ use requests::Requests;
 /// Loads what the daemon says, then generates until the connection ends.
 pub(crate) fn work(inbox: Inbox<Prepared>, outbox: Outbox) -> Result<()> {
     let loaded = match inbox.wait()? {
-        Message::Frame(ToWorker::Load { path, plan }) => load::load(&path, &plan, &|| inbox.beat()),
+        Message::Frame(ToWorker::Load { path, plan, packed }) => {
+            load::load(&path, &plan, packed.as_deref(), &|| inbox.beat())
+        }
         Message::Frame(ToWorker::Measure {
             driver,
             threads,
