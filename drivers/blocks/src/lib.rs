@@ -8,6 +8,7 @@
 //! Invariant: nothing here panics, whatever the bytes; lengths are checked before anything is written.
 
 mod block;
+mod cache;
 mod dequantize;
 mod error;
 mod format;
@@ -18,6 +19,7 @@ mod search;
 mod sub_scales;
 
 pub use block::Block;
+pub use cache::{CACHE_BLOCK, rotate, rotated_together};
 pub use dequantize::dequantize;
 pub use error::BlockError;
 pub use format::BlockFormat;

@@ -7,6 +7,7 @@
 //! Invariant: nothing here does I/O, and nothing here names a concrete driver or a family.
 
 mod bytes;
+mod cache;
 mod check;
 mod costs;
 mod device;
@@ -26,6 +27,7 @@ mod step;
 mod uses;
 
 pub use bytes::Bytes;
+pub use cache::{CACHE_FORMATS, cache_refusal, cache_rotation};
 pub use costs::FormatCosts;
 pub use device::{
     Device, DeviceKind, EccErrors, Health, HealthState, Inventory, Link, Memory, Problem, Runtime,

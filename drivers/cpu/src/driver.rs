@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 
 use mains_contract::{
     BlockFormat, Capabilities, Driver, DriverError, FootprintModel, Graph, KeptWeight, LoadedModel, Node, Op,
-    Packer, StateSpec, StepLimits, Unsupported, WeightData, WeightId, WeightSource, WeightUse,
+    Packer, StateSpec, StepLimits, Unsupported, WeightData, WeightId, WeightSource, WeightUse, cache_refusal,
 };
 
 use crate::arrange::{arrange, describe, refused, restore, understand};
@@ -163,11 +163,11 @@ fn refusal(graph: &Graph, node: &Node, formats: &[BlockFormat]) -> Option<String
     if let Some(reason) = reasons.next() {
         return Some(reason);
     }
-    let format = match graph.states().get(node.op.state()?.0 as usize)? {
-        StateSpec::PerToken { format, .. } | StateSpec::PerSequence { format, .. } => format,
-    };
-    let known = [BlockFormat::F32, BlockFormat::F16, BlockFormat::BF16];
-    (!known.contains(format)).then(|| format!("state in {format}, it takes F32, F16 and BF16"))
+    match graph.states().get(node.op.state()?.0 as usize)? {
+        StateSpec::PerToken { format, .. } => cache_refusal(&node.op, *format),
+        // The graph has checked that it is F32.
+        StateSpec::PerSequence { .. } => None,
+    }
 }
 
 /// Why `node` can not use `weight`, if it can not. A weight is kept in one way for all its uses.

@@ -1,6 +1,6 @@
 //! A graph turned into places: where each value lives, in which form each weight is kept, and all the bytes of it.
 
-use mains_contract::{BlockFormat, Bytes, FootprintModel, Graph, Op, StateSpec, WeightUse};
+use mains_contract::{BlockFormat, Bytes, FootprintModel, Graph, Op, StateSpec, WeightUse, cache_rotation};
 
 use crate::arena::{LINE_BYTES, padded};
 use crate::kernels::{Router, SCORE_QUERIES, group_bytes, groups, is_packed, panel_bytes, quantized_bytes};
@@ -78,6 +78,8 @@ pub(crate) struct Scratch {
     pub(crate) expert_starts: usize,
     /// Numbers of a thread's row of a convolution.
     pub(crate) convolution: usize,
+    /// Numbers of a head that is rotated.
+    pub(crate) rotated: usize,
 }
 
 impl Plan {
@@ -134,6 +136,7 @@ impl Plan {
         let scratch = &self.scratch;
         let of_thread = scratch.panel_bytes
             + scratch.route_numbers * size_of::<f64>()
+            + SCORE_QUERIES * scratch.rotated * F32_BYTES
             + padded(scratch.convolution) * F32_BYTES;
         FootprintModel {
             weights: weights
@@ -239,6 +242,19 @@ fn scratch(graph: &Graph, kept: &[Kept]) -> Scratch {
             }
             Op::ShortConvolution { .. } => {
                 most.convolution = most.convolution.max(node.width);
+                continue;
+            }
+            Op::Attention {
+                state,
+                head_dim,
+                value_dim,
+                ..
+            } => {
+                if let Some(StateSpec::PerToken { format, .. }) = graph.states().get(state.0 as usize)
+                    && cache_rotation(&node.op, *format).is_some()
+                {
+                    most.rotated = most.rotated.max(*head_dim).max(*value_dim);
+                }
                 continue;
             }
             Op::Linear { .. } => 1,

@@ -1,6 +1,7 @@
 //! What sequences leave behind: keys and values of earlier tokens in blocks, and sums in slots.
 
 use half::{bf16, f16};
+use mains_blocks::{BlockQ4_0, BlockQ8_0, CACHE_BLOCK};
 use mains_contract::{BlockFormat, BlockId, Bytes, DriverError, SlotId, StateSpec, StepLimits};
 
 use crate::arena::zeroed;
@@ -80,8 +81,7 @@ impl State {
             Self::Tokens(state) => {
                 blocks
                     * state.block_tokens
-                    * state.store.number_bytes()
-                    * (state.key_width + state.value_width)
+                    * (state.store.row_bytes(state.key_width) + state.store.row_bytes(state.value_width))
             }
             Self::Sequences(state) => state.width * size_of::<f32>(),
             Self::Shared => 0,
@@ -124,16 +124,9 @@ impl TokenState {
 
     /// The bytes of all keys and of all values, each with those of a row.
     fn rows_mut(&mut self) -> [(&mut [u8], usize); 2] {
-        let number = self.store.number_bytes();
-        let [keys, values] = match &mut self.store {
-            Store::F32(rows) => rows.bytes_mut(),
-            Store::F16(rows) => rows.bytes_mut(),
-            Store::BF16(rows) => rows.bytes_mut(),
-        };
-        [
-            (keys, self.key_width * number),
-            (values, self.value_width * number),
-        ]
+        let bytes = [self.key_width, self.value_width].map(|width| self.store.row_bytes(width));
+        let [keys, values] = with_rows!(&mut self.store, rows => rows.bytes_mut());
+        [(keys, bytes[0]), (values, bytes[1])]
     }
 }
 
@@ -148,31 +141,49 @@ pub(crate) enum Store {
     F32(KeysAndValues<f32>),
     F16(KeysAndValues<f16>),
     BF16(KeysAndValues<bf16>),
+    Q8_0(KeysAndValues<BlockQ8_0>),
+    Q4_0(KeysAndValues<BlockQ4_0>),
 }
+
+/// Does something with the rows of `$store`, whatever they are kept in.
+macro_rules! with_rows {
+    ($store:expr, $rows:ident => $done:expr) => {
+        match $store {
+            Store::F32($rows) => $done,
+            Store::F16($rows) => $done,
+            Store::BF16($rows) => $done,
+            Store::Q8_0($rows) => $done,
+            Store::Q4_0($rows) => $done,
+        }
+    };
+}
+pub(crate) use with_rows;
 
 impl Store {
     fn new(format: BlockFormat, widths: [usize; 2], limits: &StepLimits) -> Result<Self, DriverError> {
         let tokens = limits.blocks.saturating_mul(limits.block_tokens);
         let [keys, values] = widths.map(|width| tokens.saturating_mul(width));
+        let [key_blocks, value_blocks] = widths.map(|width| tokens.saturating_mul(width / CACHE_BLOCK));
         Ok(match format {
             BlockFormat::F16 => Self::F16(KeysAndValues::new(keys, values)?),
             BlockFormat::BF16 => Self::BF16(KeysAndValues::new(keys, values)?),
+            BlockFormat::Q8_0 => Self::Q8_0(KeysAndValues::new(key_blocks, value_blocks)?),
+            BlockFormat::Q4_0 => Self::Q4_0(KeysAndValues::new(key_blocks, value_blocks)?),
             _ => Self::F32(KeysAndValues::new(keys, values)?),
         })
     }
 
     fn size(&self) -> Bytes {
-        match self {
-            Self::F32(rows) => rows.size(),
-            Self::F16(rows) => rows.size(),
-            Self::BF16(rows) => rows.size(),
-        }
+        with_rows!(self, rows => rows.size())
     }
 
-    const fn number_bytes(&self) -> usize {
+    /// Bytes of a row of `width` numbers.
+    const fn row_bytes(&self, width: usize) -> usize {
         match self {
-            Self::F32(_) => size_of::<f32>(),
-            Self::F16(_) | Self::BF16(_) => size_of::<f16>(),
+            Self::F32(_) => width * size_of::<f32>(),
+            Self::F16(_) | Self::BF16(_) => width * size_of::<f16>(),
+            Self::Q8_0(_) => width / CACHE_BLOCK * size_of::<BlockQ8_0>(),
+            Self::Q4_0(_) => width / CACHE_BLOCK * size_of::<BlockQ4_0>(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mains_contract::{
     BlockFormat, Bytes, Capabilities, Driver, DriverError, FootprintModel, Graph, LoadedModel, Node,
-    StateSpec, StepLimits, Unsupported, WeightSource,
+    StateSpec, StepLimits, Unsupported, WeightSource, cache_refusal,
 };
 
 use crate::model::{ReferenceModel, router_scratch};
@@ -111,6 +111,5 @@ fn refusal(graph: &Graph, node: &Node) -> Option<String> {
         // The graph has checked that it is F32.
         StateSpec::PerSequence { .. } => return None,
     };
-    (!matches!(format, BlockFormat::F32 | BlockFormat::F16))
-        .then(|| format!("state in {format}, it takes F32 and F16"))
+    cache_refusal(&node.op, format)
 }

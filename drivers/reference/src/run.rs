@@ -1,6 +1,7 @@
 //! One node of a step.
 
-use mains_contract::{Node, Op, SequenceSpan, StateId, Step};
+use mains_blocks::rotate;
+use mains_contract::{Node, Op, SequenceSpan, StateId, StateSpec, Step, cache_rotation};
 
 use crate::model::ReferenceModel;
 use crate::ops::{self, AttentionShape, DeltaShape, Rotation, Router};
@@ -199,15 +200,24 @@ impl ReferenceModel {
             sinks: sinks.map(|sinks| self.weights[sinks.0 as usize].as_slice()),
             causal: *causal,
             value_from_key: *value_from_key,
+            rotation: match &self.graph.states()[id.0 as usize] {
+                StateSpec::PerToken { format, .. } => cache_rotation(&node.op, *format),
+                StateSpec::PerSequence { .. } => None,
+            },
+        };
+        let rotated = |row: &[f32]| {
+            let mut row = row.to_vec();
+            shape.rotation.iter().for_each(|size| rotate(&mut row, *size));
+            row
         };
         let state = self.states.tokens(id);
         for (span, row) in rows_of(step) {
             let position = step.positions[row] as usize;
             if let Some(keys) = node.inputs.get(1) {
-                state.write_keys(span.blocks, position, self.values.row(*keys, row));
+                state.write_keys(span.blocks, position, &rotated(self.values.row(*keys, row)));
             }
             if let Some(values) = node.inputs.get(2) {
-                state.write_values(span.blocks, position, self.values.row(*values, row));
+                state.write_values(span.blocks, position, &rotated(self.values.row(*values, row)));
             }
         }
         for (span, row) in rows_of(step) {

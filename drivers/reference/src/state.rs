@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use half::f16;
+use bytemuck::{cast_slice, cast_slice_mut};
+use half::{bf16, f16};
+use mains_blocks::{Block, BlockQ4_0, BlockQ8_0, CACHE_BLOCK};
 use mains_contract::{BlockFormat, BlockId, Bytes, DriverError, StateSpec, StepLimits};
 
 use crate::allocate::allocate;
@@ -17,12 +19,16 @@ pub(crate) struct TokenState {
 /// Rows of one width in the cache's format.
 struct Rows {
     width: usize,
+    row_bytes: usize,
     store: Store,
 }
 
 enum Store {
     F32(Vec<f32>),
     F16(Vec<f16>),
+    BF16(Vec<bf16>),
+    Q8_0(Vec<BlockQ8_0>),
+    Q4_0(Vec<BlockQ4_0>),
 }
 
 impl TokenState {
@@ -51,7 +57,7 @@ impl TokenState {
 
     /// Bytes that were allocated.
     pub(crate) fn bytes(&self) -> Bytes {
-        self.keys.bytes() + self.values.bytes()
+        Bytes::from(self.keys.bytes().len() + self.values.bytes().len())
     }
 
     /// Stores the key of `position`, rounded to the cache's format.
@@ -86,7 +92,7 @@ impl TokenState {
 
     /// Bytes of a block.
     pub(crate) fn block_bytes(&self) -> usize {
-        self.block_tokens * (self.keys.row_bytes() + self.values.row_bytes())
+        self.block_tokens * (self.keys.row_bytes + self.values.row_bytes)
     }
 
     /// Appends the bytes of `block`.
@@ -99,7 +105,7 @@ impl TokenState {
     /// Fills `block` from [`TokenState::block_bytes`] bytes.
     pub(crate) fn load_block(&mut self, block: BlockId, from: &[u8]) {
         let rows = self.rows_of(block);
-        let (keys, values) = from.split_at(self.block_tokens * self.keys.row_bytes());
+        let (keys, values) = from.split_at(self.block_tokens * self.keys.row_bytes);
         self.keys.load(rows.clone(), keys);
         self.values.load(rows, values);
     }
@@ -117,34 +123,45 @@ impl TokenState {
 impl Rows {
     fn new(width: usize, format: BlockFormat, rows: usize) -> Result<Self, DriverError> {
         let numbers = rows.saturating_mul(width);
+        let blocks = numbers / CACHE_BLOCK;
         let store = match format {
             BlockFormat::F16 => Store::F16(allocate(numbers, "state")?),
+            BlockFormat::BF16 => Store::BF16(allocate(numbers, "state")?),
+            BlockFormat::Q8_0 => Store::Q8_0(allocate(blocks, "state")?),
+            BlockFormat::Q4_0 => Store::Q4_0(allocate(blocks, "state")?),
             _ => Store::F32(allocate(numbers, "state")?),
         };
-        Ok(Self { width, store })
-    }
-
-    fn bytes(&self) -> Bytes {
-        Bytes::from(match &self.store {
-            Store::F32(numbers) => size_of_val(numbers.as_slice()),
-            Store::F16(numbers) => size_of_val(numbers.as_slice()),
+        Ok(Self {
+            width,
+            row_bytes: format.row_bytes(width).unwrap_or(0),
+            store,
         })
     }
 
-    fn row_bytes(&self) -> usize {
-        self.width
-            * match &self.store {
-                Store::F32(_) => size_of::<f32>(),
-                Store::F16(_) => size_of::<f16>(),
-            }
+    fn bytes(&self) -> &[u8] {
+        match &self.store {
+            Store::F32(numbers) => cast_slice(numbers),
+            Store::F16(numbers) => cast_slice(numbers),
+            Store::BF16(numbers) => cast_slice(numbers),
+            Store::Q8_0(blocks) => cast_slice(blocks),
+            Store::Q4_0(blocks) => cast_slice(blocks),
+        }
     }
 
-    fn numbers(&self, rows: Range<usize>) -> Range<usize> {
-        rows.start * self.width..rows.end * self.width
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.store {
+            Store::F32(numbers) => cast_slice_mut(numbers),
+            Store::F16(numbers) => cast_slice_mut(numbers),
+            Store::BF16(numbers) => cast_slice_mut(numbers),
+            Store::Q8_0(blocks) => cast_slice_mut(blocks),
+            Store::Q4_0(blocks) => cast_slice_mut(blocks),
+        }
     }
 
     fn write(&mut self, row: usize, numbers: &[f32]) {
-        let range = self.numbers(row..row + 1);
+        let range = row * self.width..(row + 1) * self.width;
+        let blocks = range.start / CACHE_BLOCK..range.end / CACHE_BLOCK;
+        let in_blocks = numbers.as_chunks().0.iter();
         match &mut self.store {
             Store::F32(stored) => stored[range].copy_from_slice(numbers),
             Store::F16(stored) => {
@@ -152,45 +169,54 @@ impl Rows {
                     *stored = f16::from_f32(*number);
                 }
             }
+            Store::BF16(stored) => {
+                for (stored, number) in stored[range].iter_mut().zip(numbers) {
+                    *stored = bf16::from_f32(*number);
+                }
+            }
+            Store::Q8_0(stored) => {
+                for (stored, numbers) in stored[blocks].iter_mut().zip(in_blocks) {
+                    *stored = BlockQ8_0::cached(numbers);
+                }
+            }
+            Store::Q4_0(stored) => {
+                for (stored, numbers) in stored[blocks].iter_mut().zip(in_blocks) {
+                    *stored = BlockQ4_0::cached(numbers);
+                }
+            }
         }
     }
 
     fn read(&self, row: usize, at: usize) -> f64 {
+        let index = row * self.width + at;
+        let (block, at) = (index / CACHE_BLOCK, index % CACHE_BLOCK);
         match &self.store {
-            Store::F32(stored) => f64::from(stored[row * self.width + at]),
-            Store::F16(stored) => stored[row * self.width + at].to_f64(),
+            Store::F32(stored) => f64::from(stored[index]),
+            Store::F16(stored) => stored[index].to_f64(),
+            Store::BF16(stored) => stored[index].to_f64(),
+            Store::Q8_0(stored) => f64::from(stored[block].scale()) * f64::from(stored[block].levels()[at]),
+            Store::Q4_0(stored) => {
+                f64::from(stored[block].scales()[0]) * f64::from(stored[block].levels()[at])
+            }
         }
+    }
+
+    /// The bytes of some rows.
+    fn range(&self, rows: Range<usize>) -> Range<usize> {
+        rows.start * self.row_bytes..rows.end * self.row_bytes
     }
 
     fn copy(&mut self, from: Range<usize>, to: usize) {
-        let (source, target) = (self.numbers(from), to * self.width);
-        match &mut self.store {
-            Store::F32(stored) => stored.copy_within(source, target),
-            Store::F16(stored) => stored.copy_within(source, target),
-        }
+        let (source, target) = (self.range(from), to * self.row_bytes);
+        self.bytes_mut().copy_within(source, target);
     }
 
     fn save(&self, rows: Range<usize>, to: &mut Vec<u8>) {
-        let range = self.numbers(rows);
-        match &self.store {
-            Store::F32(stored) => to.extend(stored[range].iter().flat_map(|number| number.to_le_bytes())),
-            Store::F16(stored) => to.extend(stored[range].iter().flat_map(|number| number.to_le_bytes())),
-        }
+        to.extend_from_slice(&self.bytes()[self.range(rows)]);
     }
 
     fn load(&mut self, rows: Range<usize>, from: &[u8]) {
-        let range = self.numbers(rows);
-        match &mut self.store {
-            Store::F32(stored) => {
-                for (number, bytes) in stored[range].iter_mut().zip(from.as_chunks().0) {
-                    *number = f32::from_le_bytes(*bytes);
-                }
-            }
-            Store::F16(stored) => {
-                for (number, bytes) in stored[range].iter_mut().zip(from.as_chunks().0) {
-                    *number = f16::from_le_bytes(*bytes);
-                }
-            }
-        }
+        let range = self.range(rows);
+        self.bytes_mut()[range].copy_from_slice(from);
     }
 }

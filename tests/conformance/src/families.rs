@@ -294,7 +294,9 @@ fn difference(found: &[f32], expected: &[f32]) -> f64 {
     largest / deviation
 }
 
-fn log_softmax(logits: &[f32]) -> Vec<f64> {
+/// Logarithms of the probabilities that `logits` stand for.
+#[must_use]
+pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = logits
         .iter()

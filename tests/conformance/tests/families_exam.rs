@@ -1,9 +1,8 @@
 //! The pilot's greedy answers to its exam: 200 questions, against those of the `transformers` library in float32
 //! (`tests/fixtures/exam`).
 
-use std::path::PathBuf;
-
-use mains_conformance::families::{engine, fixtures, greedy, open};
+use mains_conformance::exam::{Question, exam, pilot};
+use mains_conformance::families::{engine, greedy, open};
 use mains_contract::{BlockFormat, Driver, StepLimits};
 use mains_driver_cpu::{CpuDriver, CpuOptions};
 use mains_driver_reference::ReferenceDriver;
@@ -18,32 +17,6 @@ const LIMITS: StepLimits = StepLimits {
     block_tokens: 16,
     slots: 0,
 };
-
-/// A question with the answer of the reference implementation, EOS included.
-struct Question {
-    prompt: Vec<u32>,
-    answer: Vec<u32>,
-}
-
-fn exam() -> Vec<Question> {
-    let path = fixtures().join("exam/exam.json");
-    let text = std::fs::read_to_string(path).expect("the exam is among the fixtures");
-    let rows: serde_json::Value = serde_json::from_str(&text).expect("the exam is JSON");
-    let ids = |row: &serde_json::Value, name: &str| -> Vec<u32> {
-        serde_json::from_value(row[name].clone()).expect("ids are numbers")
-    };
-    let rows = rows.as_array().expect("the exam is a list");
-    rows.iter()
-        .map(|row| Question {
-            prompt: ids(row, "prompt"),
-            answer: ids(row, "answer"),
-        })
-        .collect()
-}
-
-fn pilot() -> PathBuf {
-    fixtures().join("../../daemon/store/pilot/pilot.gguf")
-}
 
 /// Answers of `model` on `driver`, all questions together.
 fn answers(model: &Model, driver: &dyn Driver, exam: &[Question]) -> Vec<Vec<u32>> {

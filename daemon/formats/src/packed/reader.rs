@@ -144,7 +144,8 @@ fn read_table(bytes: &[u8]) -> Result<(Table, usize), Reason> {
     // It is inside of the file, whose length is a usize.
     let start = usize::try_from(start).map_err(|_| cut_short("the table", start, length))?;
     let table = &bytes[start..];
-    if head[32..32 + DIGEST_BYTES] != *Sha256::digest(table) {
+    let unused = head[32 + DIGEST_BYTES..].iter().any(|byte| *byte != 0);
+    if unused || head[32..32 + DIGEST_BYTES] != *Sha256::digest(table) {
         return Err(Reason::Kind(
             "has a damaged table of packed weights; remove it, it is made again".to_owned(),
         ));

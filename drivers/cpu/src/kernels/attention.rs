@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
+use mains_blocks::rotate;
 use mains_contract::BlockId;
 
+use super::cached::Cached;
 use super::elementwise::soft_cap;
 use super::math::exp;
-use super::number::{Number, load_rest, store_rest};
-use super::plain::products;
+use super::number::store_rest;
 use crate::isa::Kernel;
 use crate::simd::{LANES, Simd};
 
@@ -29,6 +30,8 @@ pub(crate) struct AttentionShape {
     pub(crate) window: Option<usize>,
     pub(crate) soft_cap: Option<f32>,
     pub(crate) causal: bool,
+    /// Numbers of a head that are rotated together in keys and values.
+    pub(crate) rotation: Option<usize>,
 }
 
 impl AttentionShape {
@@ -45,7 +48,7 @@ impl AttentionShape {
     }
 }
 
-/// The rows of a state as one sequence sees them.
+/// The rows of a state as one sequence sees them; widths and distances in elements.
 #[derive(Clone, Copy)]
 pub(crate) struct StateRows<'a, T> {
     pub(crate) keys: &'a [T],
@@ -76,6 +79,8 @@ pub(crate) struct Attend<'a, T> {
     pub(crate) queries: [&'a [f32]; TILE_ROWS],
     /// [`SCORE_QUERIES`] rows of as many numbers as positions are seen, rounded up to 16, and 16 more.
     pub(crate) scores: &'a mut [f32],
+    /// Room for [`SCORE_QUERIES`] queries, when they are rotated.
+    pub(crate) rotated: &'a mut [f32],
     /// Of each row `heads / kv_heads` outputs.
     pub(crate) out: [&'a mut [f32]; TILE_ROWS],
 }
@@ -100,7 +105,7 @@ struct Queries<const Q: usize> {
     end: usize,
 }
 
-impl<T: Number> Kernel for Attend<'_, T> {
+impl<T: Cached> Kernel for Attend<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(mut self) {
         let queries = self.rows * self.group();
@@ -129,7 +134,7 @@ impl<T: Number> Kernel for Attend<'_, T> {
     }
 }
 
-impl<T: Number> Attend<'_, T> {
+impl<T: Cached> Attend<'_, T> {
     /// Query heads of the key head.
     #[inline(always)]
     fn group(&self) -> usize {
@@ -141,7 +146,9 @@ impl<T: Number> Attend<'_, T> {
     fn attend<S: Simd, const Q: usize, const C: usize>(&mut self, query: usize) {
         let stride = self.scores.len() / SCORE_QUERIES;
         let queries = self.choose::<Q>(query);
-        self.score::<S, Q>(&queries, stride);
+        let rotated = std::mem::take(&mut self.rotated);
+        self.score::<S, Q>(&queries, stride, rotated);
+        self.rotated = rotated;
         let mut shares = [0.0; Q];
         for at in 0..Q {
             let scores = &mut self.scores[at * stride..][..stride];
@@ -157,6 +164,15 @@ impl<T: Number> Attend<'_, T> {
         while chunk < chunks {
             self.sum_values::<S, Q, 1>(&queries, chunk, stride, &shares);
             chunk += 1;
+        }
+        if let Some(size) = self.shape.rotation {
+            let dim = self.shape.value_dim;
+            for at in 0..Q {
+                rotate(
+                    &mut self.out[queries.row[at]][queries.head[at] * dim..][..dim],
+                    size,
+                );
+            }
         }
     }
 
@@ -192,13 +208,24 @@ impl<T: Number> Attend<'_, T> {
     }
 
     #[inline(always)]
-    fn score<S: Simd, const Q: usize>(&mut self, queries: &Queries<Q>, stride: usize) {
+    fn score<S: Simd, const Q: usize>(&mut self, queries: &Queries<Q>, stride: usize, rotated: &mut [f32]) {
         let dim = self.shape.head_dim;
         let mut x: [&[f32]; Q] = [&[]; Q];
         let mut bases = [0; Q];
         for at in 0..Q {
             x[at] = &self.queries[queries.row[at]][queries.head[at] * dim..][..dim];
             bases[at] = at * stride;
+        }
+        if let Some(size) = self.shape.rotation {
+            let mut rooms = rotated.chunks_exact_mut(dim);
+            for at in 0..Q {
+                let room = rooms
+                    .next()
+                    .expect("there is room for as many queries as have scores");
+                room.copy_from_slice(x[at]);
+                rotate(room, size);
+                x[at] = room;
+            }
         }
         for at in 0..Q {
             let Seen { first, end, base } = queries.seen[at];
@@ -226,15 +253,15 @@ impl<T: Number> Attend<'_, T> {
         let mut position = positions.start;
         while position < positions.end {
             let (row, run) = self.state.run(position, positions.end);
-            let keys = &self.state.keys[row * width + self.kv_head * dim..];
+            let keys = &self.state.keys[row * width + self.kv_head * (dim / T::NUMBERS)..];
             let mut at = 0;
             while S::WIDE && at + 4 <= run {
-                let products = products::<S, T, Q, 4>(x, &keys[at * width..], width);
+                let products = T::products::<S, Q, 4>(x, &keys[at * width..], width);
                 self.put_scores(products, position + at, &scores, &base);
                 at += 4;
             }
             while at < run {
-                let products = products::<S, T, Q, 1>(x, &keys[at * width..], width);
+                let products = T::products::<S, Q, 1>(x, &keys[at * width..], width);
                 self.put_scores(products, position + at, &scores, &base);
                 at += 1;
             }
@@ -310,8 +337,8 @@ impl<T: Number> Attend<'_, T> {
             let (row, run) = self.state.run(position, positions.end);
             for at in 0..run {
                 let value = (row + at) * self.state.value_width + self.kv_head * self.state.value_step;
-                let values = &self.state.values[value + columns.start..value + columns.end];
-                let loaded = load_chunks::<S, T, C>(values);
+                let values = &self.state.values[value..][..self.shape.value_dim / T::NUMBERS];
+                let loaded = T::load::<S, C>(values, columns);
                 for query in 0..Q {
                     let score = S::splat(self.scores[bases[query].wrapping_add(position + at)]);
                     for chunk in 0..C {
@@ -338,19 +365,6 @@ impl<T> StateRows<'_, T> {
             (self.block_tokens - slot).min(end - position),
         )
     }
-}
-
-#[inline(always)]
-fn load_chunks<S: Simd, T: Number, const C: usize>(numbers: &[T]) -> [S; C] {
-    let mut loaded = [S::zero(); C];
-    let (chunks, rest) = numbers.as_chunks::<LANES>();
-    for at in 0..C {
-        loaded[at] = match chunks.get(at) {
-            Some(chunk) => T::load(chunk),
-            None => load_rest(rest),
-        };
-    }
-    loaded
 }
 
 /// Scores, capped, to `e^(score - highest)`; gives their sum and that of the sink. What is outside of `seen` in its chunks

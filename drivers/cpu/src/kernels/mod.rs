@@ -6,6 +6,7 @@
 )]
 
 mod attention;
+mod cached;
 mod convolution;
 mod delta;
 mod elementwise;
@@ -22,13 +23,13 @@ mod route;
 mod store;
 
 pub(crate) use attention::{Attend, AttentionShape, SCORE_QUERIES, StateRows, TILE_ROWS};
+pub(crate) use cached::Cached;
 pub(crate) use convolution::Convolve;
 pub(crate) use delta::DeltaToken;
 pub(crate) use elementwise::{CombineGroups, Function, Map, Pairing, ScaleGroups, Zip};
 pub(crate) use items::{Item, Items, Sink};
 pub(crate) use linear::{PlainProduct, PlainRows};
 pub(crate) use norm::{Norm, Normalise};
-pub(crate) use number::{Number, StateNumber};
 pub(crate) use packed::{
     GROUP, PackGroup, PackedProduct, UnpackGroup, UnpackRow, group_bytes, groups, is_packed, panel_bytes,
 };

@@ -56,7 +56,7 @@ pub(crate) fn products<S: Simd, T: Number, const R: usize, const O: usize>(
 }
 
 #[inline(always)]
-fn add_products<S: Simd, const O: usize>(x: S, weights: &[S; O], sums: &mut [S; O]) {
+pub(crate) fn add_products<S: Simd, const O: usize>(x: S, weights: &[S; O], sums: &mut [S; O]) {
     for at in 0..O {
         sums[at] = weights[at].fma(x, sums[at]);
     }

@@ -1,23 +1,35 @@
-//! From float32 to the format of a state.
+//! From float32 to what a state is kept in.
 
-use super::number::{StateNumber, load_rest, store_rest};
+use mains_blocks::rotate;
+
+use super::cached::Cached;
 use crate::isa::Kernel;
-use crate::simd::{LANES, Simd};
+use crate::simd::Simd;
 
 /// Rounds a row.
 pub(crate) struct StoreRow<'a, T> {
     pub(crate) x: &'a [f32],
     pub(crate) out: &'a mut [T],
+    /// Numbers that are rotated together before, and room for some groups of them.
+    pub(crate) rotation: Option<(usize, &'a mut [f32])>,
 }
 
-impl<T: StateNumber> Kernel for StoreRow<'_, T> {
+impl<T: Cached> Kernel for StoreRow<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let (x, x_rest) = self.x.as_chunks::<LANES>();
-        let (out, out_rest) = self.out.as_chunks_mut::<LANES>();
-        for (x, out) in x.iter().zip(out) {
-            T::store(S::load(x), out);
+        let Some((size, room)) = self.rotation else {
+            T::store::<S>(self.x, self.out);
+            return;
+        };
+        let room = &mut room[..size];
+        for (x, out) in self
+            .x
+            .chunks_exact(size)
+            .zip(self.out.chunks_exact_mut(size / T::NUMBERS))
+        {
+            room.copy_from_slice(x);
+            rotate(room, size);
+            T::store::<S>(room, out);
         }
-        store_rest::<S, T>(load_rest(x_rest), out_rest);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use mains_contract::{Node, Op, SequenceSpan, StateId, Step, WeightId};
+use mains_contract::{Node, Op, SequenceSpan, StateId, StateSpec, Step, WeightId, cache_rotation};
 
 use super::CpuModel;
 use super::values::{Out, Rows};
 use crate::disjoint::Disjoint;
 use crate::isa::Detected;
-use crate::kernels::{Attend, AttentionShape, Number, StateNumber, StateRows, StoreRow, TILE_ROWS};
+use crate::kernels::{Attend, AttentionShape, Cached, StateRows, StoreRow, TILE_ROWS};
 use crate::pool::Pool;
-use crate::state::{KeysAndValues, State, Store, TokenState};
+use crate::state::{KeysAndValues, State, Store, TokenState, with_rows};
 
 /// Pieces of work for each thread from which rows are computed in tiles: enough that the last ones to end hold up little.
 const MIN_ITEMS: usize = 4;
@@ -26,6 +26,9 @@ struct Shared<'a> {
     /// A share of equal length for each thread.
     scores: Disjoint<'a, f32>,
     scores_len: usize,
+    /// As with scores.
+    rotated: Disjoint<'a, f32>,
+    rotated_len: usize,
     out: Disjoint<'a, f32>,
     out_stride: usize,
 }
@@ -33,7 +36,10 @@ struct Shared<'a> {
 impl CpuModel {
     /// Stores the keys and values of the step in `state`, when they are inputs, then computes all rows of `node`.
     pub(super) fn attention(&mut self, node: &Node, state: StateId, step: &Step<'_>, out: Out<'_>) {
-        let (shape, sinks) = shape_of(&node.op);
+        let (mut shape, sinks) = shape_of(&node.op);
+        if let StateSpec::PerToken { format, .. } = &self.graph.states()[state.0 as usize] {
+            shape.rotation = cache_rotation(&node.op, *format);
+        }
         let sinks = sinks.map(|sinks| self.weights.vector(sinks));
         let queries = self.values.rows(node.inputs[0]);
         let State::Tokens(state) = &mut self.states[self.graph.storage(state).0 as usize] else {
@@ -41,9 +47,17 @@ impl CpuModel {
         };
         if let Some(keys) = node.inputs.get(1) {
             let values = node.inputs.get(2).map(|values| self.values.rows(*values));
-            store_step(self.isa, state, step, self.values.rows(*keys), values);
+            let rows = [Some(self.values.rows(*keys)), values];
+            store_step(
+                self.isa,
+                state,
+                step,
+                rows,
+                (shape.rotation, &mut self.scratch.rotated),
+            );
         }
-        let scores_len = self.scratch.scores.len() / self.pool.threads();
+        let threads = self.pool.threads();
+        let scores_len = self.scratch.scores.len() / threads;
         let shared = Shared {
             pool: &self.pool,
             isa: self.isa,
@@ -53,19 +67,17 @@ impl CpuModel {
             step,
             scores: Disjoint::new(&mut self.scratch.scores),
             scores_len,
+            rotated_len: self.scratch.rotated.len() / threads,
+            rotated: Disjoint::new(&mut self.scratch.rotated),
             out_stride: out.stride,
             out: Disjoint::new(out.numbers),
         };
-        match &state.store {
-            Store::F32(rows) => shared.attend(state, rows),
-            Store::F16(rows) => shared.attend(state, rows),
-            Store::BF16(rows) => shared.attend(state, rows),
-        }
+        with_rows!(&state.store, rows => shared.attend(state, rows));
     }
 }
 
 impl Shared<'_> {
-    fn attend<T: Number + Sync>(&self, state: &TokenState, rows_of: &KeysAndValues<T>) {
+    fn attend<T: Cached + Sync>(&self, state: &TokenState, rows_of: &KeysAndValues<T>) {
         let shape = self.shape;
         let group = shape.heads / shape.kv_heads;
         let rows = self.step.tokens.len();
@@ -81,6 +93,8 @@ impl Shared<'_> {
             0 => (&rows_of.keys, state.key_width, shape.head_dim),
             width => (&rows_of.values, width, shape.value_dim),
         };
+        let [key_width, value_width, value_step] =
+            [state.key_width, value_width, value_step].map(|numbers| numbers / T::NUMBERS);
         // Rows of a tile share loads, but a step of few rows is better spread over the threads.
         let tile = if rows * shape.kv_heads >= TILE_ROWS * MIN_ITEMS * self.pool.threads() {
             TILE_ROWS
@@ -101,12 +115,17 @@ impl Shared<'_> {
                         self.scores
                             .part(thread * self.scores_len..(thread + 1) * self.scores_len)
                     };
+                    // SAFETY: as above.
+                    let rotated = unsafe {
+                        self.rotated
+                            .part(thread * self.rotated_len..(thread + 1) * self.rotated_len)
+                    };
                     self.isa.run(Attend {
                         shape,
                         state: StateRows {
                             keys: &rows_of.keys,
                             values,
-                            key_width: state.key_width,
+                            key_width,
                             value_width,
                             value_step,
                             block_tokens: state.block_tokens,
@@ -121,6 +140,7 @@ impl Shared<'_> {
                                 [..group * shape.head_dim]
                         }),
                         scores,
+                        rotated,
                         out: of_rows(&together, |row| {
                             let start = row * self.out_stride + kv_head * group * shape.value_dim;
                             // SAFETY: each row and key head has outputs of its own, and is given to one thread once.
@@ -170,6 +190,7 @@ fn shape_of(op: &Op) -> (AttentionShape, Option<WeightId>) {
         window: *window,
         soft_cap: *soft_cap,
         causal: *causal,
+        rotation: None,
     };
     (shape, *sinks)
 }
@@ -180,44 +201,39 @@ fn span_of<'a>(sequences: &'a [SequenceSpan<'a>], row: usize) -> &'a SequenceSpa
     &sequences[after - 1]
 }
 
+/// Stores keys and values of the step, each rotated when there is a size of groups, with room for one.
 fn store_step(
     isa: Detected,
     state: &mut TokenState,
     step: &Step<'_>,
-    keys: Rows<'_>,
-    values: Option<Rows<'_>>,
+    [keys, values]: [Option<Rows<'_>>; 2],
+    (rotation, room): (Option<usize>, &mut [f32]),
 ) {
     for span in step.sequences {
         for row in span.first_row as usize..end_of(span) {
             let to = state.row(span.blocks, step.positions[row] as usize);
-            let widths = [state.key_width, state.value_width];
-            let (keys, values) = (keys.row(row), values.map(|values| values.row(row)));
-            match &mut state.store {
-                Store::F32(rows) => store_token(isa, to, widths, keys, values, rows),
-                Store::F16(rows) => store_token(isa, to, widths, keys, values, rows),
-                Store::BF16(rows) => store_token(isa, to, widths, keys, values, rows),
-            }
+            with_rows!(&mut state.store, stored => {
+                for (from, stored) in [(keys, &mut stored.keys), (values, &mut stored.values)] {
+                    if let Some(from) = from {
+                        store_row(isa, to, from.row(row), stored, rotation.map(|size| (size, &mut *room)));
+                    }
+                }
+            });
         }
     }
 }
 
-fn store_token<T: StateNumber>(
+fn store_row<T: Cached>(
     isa: Detected,
     row: usize,
-    [key_width, value_width]: [usize; 2],
-    keys: &[f32],
-    values: Option<&[f32]>,
-    to: &mut KeysAndValues<T>,
+    x: &[f32],
+    stored: &mut [T],
+    rotation: Option<(usize, &mut [f32])>,
 ) {
-    store_row(isa, row, key_width, keys, &mut to.keys);
-    if let Some(values) = values {
-        store_row(isa, row, value_width, values, &mut to.values);
-    }
-}
-
-fn store_row<T: StateNumber>(isa: Detected, row: usize, width: usize, x: &[f32], numbers: &mut [T]) {
+    let width = x.len() / T::NUMBERS;
     isa.run(StoreRow {
         x,
-        out: &mut numbers[row * width..][..width],
+        out: &mut stored[row * width..][..width],
+        rotation,
     });
 }

@@ -47,6 +47,8 @@ pub(crate) struct CpuModel {
 struct Scratch {
     /// Scores of attention.
     scores: Vec<f32>,
+    /// Queries of attention, or a key or value, rotated.
+    rotated: Vec<f32>,
     /// Unpacked weights.
     panels: Arena,
     /// Scores of experts.
@@ -66,6 +68,7 @@ impl Scratch {
         let scores = threads * SCORE_QUERIES * limits.context.saturating_add(SCORE_SLACK);
         Ok(Self {
             scores: zeroed(scores, "attention scores")?,
+            rotated: zeroed(threads * SCORE_QUERIES * most.rotated, what)?,
             panels: Arena::new(threads.saturating_mul(most.panel_bytes), what)?,
             route: zeroed(threads * most.route_numbers, what)?,
             convolution: Arena::new(threads * padded(most.convolution) * size_of::<f32>(), what)?,
@@ -76,6 +79,7 @@ impl Scratch {
 
     fn size(&self) -> mains_contract::Bytes {
         let vectors = size_of_val(self.scores.as_slice())
+            + size_of_val(self.rotated.as_slice())
             + size_of_val(self.route.as_slice())
             + size_of_val(self.slots.as_slice())
             + size_of_val(self.starts.as_slice());

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use mains_blocks::rotate;
 use mains_contract::BlockId;
 
 use super::narrow;
@@ -19,6 +20,8 @@ pub(crate) struct AttentionShape<'a> {
     pub(crate) sinks: Option<&'a [f32]>,
     pub(crate) causal: bool,
     pub(crate) value_from_key: bool,
+    /// Numbers that are rotated together in keys and values.
+    pub(crate) rotation: Option<usize>,
 }
 
 impl AttentionShape<'_> {
@@ -46,6 +49,12 @@ pub(crate) fn attend(
     out: &mut [f32],
 ) {
     let seen = shape.seen(position, length);
+    let rotated = |numbers: &[f32]| {
+        let mut numbers = numbers.to_vec();
+        shape.rotation.iter().for_each(|size| rotate(&mut numbers, *size));
+        numbers
+    };
+    let queries = rotated(queries);
     let queries_per_key = shape.heads / shape.kv_heads;
     for head in 0..shape.heads {
         let query = &queries[head * shape.head_dim..][..shape.head_dim];
@@ -73,6 +82,7 @@ pub(crate) fn attend(
             *out = narrow(terms.map(|(seen, share)| share * value(seen)).sum());
         }
     }
+    out.copy_from_slice(&rotated(out));
 }
 
 fn capped(score: f64, cap: Option<f32>) -> f64 {
@@ -127,6 +137,7 @@ mod tests {
         sinks: None,
         causal: true,
         value_from_key: false,
+        rotation: None,
     };
 
     /// What the token at position 2 sees of five, whose keys are (position, 1) and whose values are powers of ten, when
