@@ -137,7 +137,10 @@ fn a_load_takes_what_its_cache_says() {
         let graph = graph(SHAPES[0], format);
         let weights = Weights::random(&graph, 9, |_| BlockFormat::F32);
         for driver in [reference(), cpu(available()[0], 2)] {
-            let model = driver.footprint(&graph, &weights.formats(&graph)).at(&LIMITS);
+            let threads = driver.capabilities().threads as u32;
+            let model = driver
+                .footprint(&graph, &weights.formats(&graph))
+                .at(&LIMITS, threads);
             let loaded = driver.load(Arc::clone(&graph), &weights, &LIMITS).unwrap();
             assert_eq!(loaded.footprint(), model, "{format}");
             let row = format.row_bytes(128).unwrap() + format.row_bytes(64).unwrap();
