@@ -46,7 +46,8 @@ def peer(what, path, argument):
     """Runs one of the functions below in a process of its own: llama.cpp aborts where it has a defect."""
     done = subprocess.run([sys.executable, __file__, what, str(path), str(argument)], capture_output=True, text=True)
     if done.returncode:
-        raise Unloadable("\n".join(done.stderr.splitlines()[-12:]))
+        why = [line for line in done.stderr.splitlines() if "error loading model:" in line]
+        raise Unloadable(why[0] if why else f"ended with {done.returncode}: {done.stderr[-600:]}")
     return done.stdout
 
 
@@ -61,9 +62,24 @@ def peer_ids(path, texts, folder):
     return json.loads(peer("tokenize", path, folder / "texts.json"))
 
 
+def without_repacking():
+    """Weights as the file has them: llama.cpp 0.3.36 ends with a fault when it repacks matrices as small as these for AMX."""
+    from llama_cpp import llama_cpp
+
+    usual = llama_cpp.llama_model_default_params
+
+    def plain():
+        parameters = usual()
+        parameters.use_extra_bufts = False
+        return parameters
+
+    llama_cpp.llama_model_default_params = plain
+
+
 def _logits(path, folder):
     import llama_cpp
 
+    without_repacking()
     folder = pathlib.Path(folder)
     asked = load_file(folder / "asked.safetensors")
     model = llama_cpp.Llama(path, n_ctx=512, n_batch=512, n_threads=2, verbose=True, logits_all=True)
