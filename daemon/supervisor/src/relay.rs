@@ -44,6 +44,8 @@ pub(crate) async fn admit(
     request: Generate,
 ) -> Result<Generation, GenerationError> {
     let (arrived, time) = (Instant::now(), Timestamp::now());
+    // A drain waits for a request that a worker has not begun to answer yet, too.
+    let _counted = context.requests.token();
     let choices = request.choices();
     let Begun {
         plan,
