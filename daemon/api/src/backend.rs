@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use mains_contract::Inventory;
 use mains_ledger::{Health, Ledger, LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
 use mains_supervisor::{Generation, MeasureStep, Sample, Status, Supervisor, SupervisorError};
-use mains_types::{Caller, Demand, Generate, GenerationError, ModelSource, Plan};
+use mains_types::{Around, Caller, Demand, Generate, GenerationError, ModelSource, Plan};
 use mains_wire::http::ReloadBody;
 use tokio::sync::mpsc;
 
@@ -22,6 +22,14 @@ pub trait Backend: Send + Sync + 'static {
     fn models(&self) -> Vec<ModelSource>;
     /// [`Supervisor::plan`].
     fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>>;
+    /// [`Supervisor::around`].
+    fn around<'a>(
+        &'a self,
+        name: &'a str,
+        demand: &'a Demand,
+        plan: &'a Plan,
+        elsewhere: Option<&'a Inventory>,
+    ) -> BoxFuture<'a, Result<Vec<Around>, SupervisorError>>;
     /// [`Supervisor::plan_elsewhere`].
     fn plan_elsewhere<'a>(
         &'a self,
@@ -94,6 +102,16 @@ impl Backend for Supervisor {
 
     fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>> {
         Box::pin(Self::plan(self, name, demand))
+    }
+
+    fn around<'a>(
+        &'a self,
+        name: &'a str,
+        demand: &'a Demand,
+        plan: &'a Plan,
+        elsewhere: Option<&'a Inventory>,
+    ) -> BoxFuture<'a, Result<Vec<Around>, SupervisorError>> {
+        Box::pin(Self::around(self, name, demand, plan, elsewhere))
     }
 
     fn plan_elsewhere<'a>(

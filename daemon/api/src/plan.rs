@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use mains_contract::{Bytes, Inventory};
-use mains_types::Demand;
+use mains_types::{Demand, Policy};
 use mains_wire::http::{DevicesBody, InventoryError, PlanBody};
 use serde::Deserialize;
 
@@ -23,6 +23,12 @@ pub(crate) struct Parameters {
     device: Option<String>,
     /// Bytes.
     memory: Option<u64>,
+    /// Bytes.
+    weights: Option<u64>,
+    policy: Option<String>,
+    /// Whether plans with other bytes of weights are told beside it.
+    #[serde(default)]
+    explain: bool,
 }
 
 pub(crate) async fn read(
@@ -30,8 +36,15 @@ pub(crate) async fn read(
     Path(id): Path<String>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<PlanBody>, ApiError> {
+    let explain = parameters.explain;
     let demand = demand(parameters)?;
-    Ok(Json(PlanBody::from(&app.backend.plan(&id, &demand).await?)))
+    let plan = app.backend.plan(&id, &demand).await?;
+    let mut body = PlanBody::from(&plan);
+    if explain {
+        let around = app.backend.around(&id, &demand, &plan, None).await?;
+        body.around = around.iter().map(Into::into).collect();
+    }
+    Ok(Json(body))
 }
 
 pub(crate) async fn elsewhere(
@@ -40,10 +53,16 @@ pub(crate) async fn elsewhere(
     Query(parameters): Query<Parameters>,
     body: Body,
 ) -> Result<Json<PlanBody>, ApiError> {
+    let explain = parameters.explain;
     let demand = demand(parameters)?;
     let inventory = inventory(&body::read(body).await?)?;
     let plan = app.backend.plan_elsewhere(&id, &demand, &inventory).await?;
-    Ok(Json(PlanBody::from(&plan)))
+    let mut body = PlanBody::from(&plan);
+    if explain {
+        let around = app.backend.around(&id, &demand, &plan, Some(&inventory)).await?;
+        body.around = around.iter().map(Into::into).collect();
+    }
+    Ok(Json(body))
 }
 
 fn demand(parameters: Parameters) -> Result<Demand, ApiError> {
@@ -52,11 +71,19 @@ fn demand(parameters: Parameters) -> Result<Demand, ApiError> {
             return Err(bad_query(&format!("{name}: 0 is no number of them; leave it out")).with_param(name));
         }
     }
+    let policy = parameters.policy.map(|name| {
+        let known = || Policy::ALL.map(Policy::name).join(", ");
+        Policy::from_name(&name).ok_or_else(|| {
+            bad_query(&format!("policy: {name:?} is none of {}", known())).with_param("policy")
+        })
+    });
     Ok(Demand {
         context: parameters.context,
         parallel: parameters.parallel,
         device: parameters.device,
         memory: parameters.memory.map(Bytes),
+        weights: parameters.weights.map(Bytes),
+        policy: policy.transpose()?,
     })
 }
 

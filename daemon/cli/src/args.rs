@@ -51,6 +51,7 @@ pub(crate) enum Command {
     /// Show where a model would go and every byte that it would take.
     #[command(
         after_help = "Examples:\n  mains plan pilot\n  mains plan pilot --context 1024 --parallel 2\n  \
+        mains plan pilot --weights 3.5MiB --explain\n  \
         mains plan pilot --memory 20MiB --json\n  ssh other-box mains devices --json | mains plan pilot --inventory -\n\nExit code 3 when nothing fits; the nearest demands that would are named."
     )]
     Plan(PlanArgs),
@@ -208,10 +209,10 @@ pub(crate) struct DevicesArgs {
 pub(crate) struct PlanArgs {
     /// The model's name; `mains models` lists them.
     pub(crate) model: String,
-    /// Positions of one sequence; the model's own when absent.
+    /// Positions of one sequence; the model's own, at most 32768, as far as it fits when absent.
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<u32>,
-    /// Sequences that are computed at once; what fits when absent.
+    /// Sequences that are computed at once; what fits, at most 8, when absent.
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u32>,
     /// The device, by its id in `mains devices`.
@@ -220,6 +221,15 @@ pub(crate) struct PlanArgs {
     /// Plan with this much memory instead of what is free, such as 6GiB.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
+    /// Tensors may take this much at the most, as a file has them, such as 3.5MiB; types are chosen for the least damage.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) weights: Option<String>,
+    /// What memory is spent on first; the model's configuration, or balanced, when absent.
+    #[arg(long, value_name = "POLICY", value_parser = ["quality", "balanced", "speed"])]
+    pub(crate) policy: Option<String>,
+    /// Also tell every tensor's type, and by which rule the plan was made; with --json, plans with other bytes of weights.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Plan for the box that `mains devices --json` wrote this file on; `-` reads standard input.
     #[arg(long, value_name = "FILE.json")]
     pub(crate) inventory: Option<PathBuf>,

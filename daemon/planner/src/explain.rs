@@ -1,21 +1,14 @@
 //! Why nothing fits, in figures, and what would.
 
 use mains_contract::Bytes;
-use mains_types::Demand;
+use mains_types::{Demand, Policy};
 
-use crate::fit::{Costs, DEFAULT_PARALLEL, Shape, least_context};
-
-/// The shape whose bytes a refusal names: what was demanded, and the least of what was not.
-fn least_shape(costs: &Costs<'_>, demand: &Demand) -> Shape {
-    Shape {
-        context: demand.context.unwrap_or_else(|| least_context(costs.facts)),
-        parallel: demand.parallel.unwrap_or(1),
-    }
-}
+use crate::fit::{Costs, DEFAULT_PARALLEL, MIN_CONTEXT, Shape, default_context};
+use crate::policy::Problem;
 
 /// What is missing on `device`.
-pub(crate) fn shortage(costs: &Costs<'_>, device: &str, demand: &Demand, memory: Bytes) -> String {
-    let shape = least_shape(costs, demand);
+pub(crate) fn shortage(problem: &Problem<'_>, costs: &Costs<'_>, device: &str) -> String {
+    let (shape, memory) = (problem.asked.least(problem.facts), problem.memory);
     let bytes = costs.bytes(shape);
     let missing = Bytes(bytes.total().0.saturating_sub(memory.0));
     format!(
@@ -33,35 +26,60 @@ pub(crate) fn shortage(costs: &Costs<'_>, device: &str, demand: &Demand, memory:
 }
 
 /// Demands that would fit on `device`, the nearest first.
-pub(crate) fn nearest(costs: &Costs<'_>, device: &str, demand: &Demand, memory: Bytes) -> Vec<String> {
-    let mut found = Vec::new();
-    let shape = least_shape(costs, demand);
-    let mut offer = |shape: Shape| {
-        let words = format!(
-            "context {} and parallel {} on {device}",
-            shape.context, shape.parallel
-        );
+pub(crate) fn nearest(problem: &Problem<'_>, costs: &Costs<'_>, device: &str) -> Vec<String> {
+    let (facts, memory) = (problem.facts, problem.memory);
+    let mut found: Vec<String> = Vec::new();
+    let shape = problem.asked.least(facts);
+    let mut offer = |words: String| {
         if !found.contains(&words) {
             found.push(words);
         }
     };
-    if let Some(parallel) = costs.most_parallel(shape.context, shape.parallel, memory) {
-        offer(Shape { parallel, ..shape });
+    let words = |shape: Shape| {
+        format!(
+            "context {} and parallel {} on {device}",
+            shape.context, shape.parallel
+        )
+    };
+    if let Some(parallel) = costs.most_parallel(shape.context, 1, shape.parallel, memory) {
+        offer(words(Shape { parallel, ..shape }));
     }
-    if let Some(context) = costs.largest_context(1, shape.context, shape.parallel, memory) {
-        offer(Shape { context, ..shape });
+    let least = MIN_CONTEXT.min(shape.context);
+    if let Some(context) = costs.largest_context(least, shape.context, shape.parallel, memory) {
+        offer(words(Shape { context, ..shape }));
     }
-    if let Some(context) = costs.largest_context(1, costs.facts.context, 1, memory) {
-        let parallel = costs
-            .most_parallel(context, DEFAULT_PARALLEL, memory)
-            .unwrap_or(1);
-        offer(Shape { context, parallel });
+    if let Some(context) = costs.largest_context(1, default_context(facts), 1, memory) {
+        let parallel = costs.most_parallel(context, 1, DEFAULT_PARALLEL, memory);
+        let parallel = parallel.unwrap_or(1);
+        offer(words(Shape { context, parallel }));
+    }
+    if let Some(kl) = with_quality(problem) {
+        offer(format!(
+            "policy quality with a KL divergence of {kl:.3} on {device}, context {} and parallel {}",
+            shape.context, shape.parallel
+        ));
     }
     let needed = costs.bytes(shape).total();
     if needed < Bytes(u64::MAX) {
-        found.push(format!("{needed} of memory on {device} ({} bytes)", needed.0));
+        offer(format!("{needed} of memory on {device} ({} bytes)", needed.0));
     }
     found
+}
+
+/// The damage at which the same would fit under the policy that has no floor but the worst.
+fn with_quality(problem: &Problem<'_>) -> Option<f64> {
+    if problem.policy == Policy::Quality || problem.weights.is_some() {
+        return None;
+    }
+    let demand = Demand {
+        context: problem.asked.context,
+        parallel: problem.asked.parallel,
+        policy: Some(Policy::Quality),
+        ..Demand::default()
+    };
+    let (costs, threads) = (problem.costs, problem.threads);
+    let other = Problem::new(problem.facts, costs, threads, problem.memory, &demand).ok()?;
+    other.choose().ok()?.kl
 }
 
 fn sequences(count: u32) -> String {

@@ -1,6 +1,6 @@
 //! The largest shape that fits: how many positions a sequence, and how many sequences at once.
 
-use mains_contract::{Bytes, DriverFacts, FootprintModel, StepLimits};
+use mains_contract::{Bytes, FootprintModel, StepLimits};
 use mains_types::{ModelFacts, PlanBytes};
 
 /// Sequences at once where nobody says: a team at one box, and as many rows as make a matrix product worth its loads.
@@ -16,6 +16,10 @@ pub const STEP_ROWS: u32 = 512;
 /// Positions below which no context is chosen where nobody says: a system prompt and one question.
 pub const MIN_CONTEXT: u32 = 512;
 
+/// Positions above which no context is chosen where nobody says: a report of 60 pages. Models are made for up to a million,
+/// which would leave nothing for other sequences and better types.
+pub const MAX_DEFAULT_CONTEXT: u32 = 32_768;
+
 /// Positions of a sequence and sequences at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Shape {
@@ -23,12 +27,13 @@ pub(crate) struct Shape {
     pub(crate) parallel: u32,
 }
 
-/// What a shape costs for one model on one driver.
+/// What shapes cost for one model in one choice of types on one driver.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Costs<'a> {
     pub(crate) facts: &'a ModelFacts,
-    pub(crate) footprint: &'a FootprintModel,
-    pub(crate) driver: &'a DriverFacts,
+    pub(crate) footprint: FootprintModel,
+    /// Threads that share the work.
+    pub(crate) threads: u32,
 }
 
 impl Costs<'_> {
@@ -49,21 +54,19 @@ impl Costs<'_> {
 
     /// The bytes of `shape`. Grows with both of its numbers.
     pub(crate) fn bytes(&self, shape: Shape) -> PlanBytes {
-        let runtime = self.facts.runtime;
         let Some(limits) = self.limits(shape) else {
             return PlanBytes {
                 state: Bytes(u64::MAX),
-                runtime,
                 ..PlanBytes::default()
             };
         };
-        let footprint = self.footprint.at(&limits, self.driver.threads);
+        let footprint = self.footprint.at(&limits, self.threads);
         PlanBytes {
             weights: footprint.weights,
             state: footprint.state,
             activations: footprint.activations,
             scratch: footprint.scratch,
-            runtime,
+            runtime: self.facts.runtime.at(&limits),
         }
     }
 
@@ -78,10 +81,62 @@ impl Costs<'_> {
         })
     }
 
-    /// The most sequences up to `most` that fit with `context` positions each.
-    pub(crate) fn most_parallel(&self, context: u32, most: u32, memory: Bytes) -> Option<u32> {
-        largest(1, most, |parallel| self.fits(Shape { context, parallel }, memory))
+    /// The most sequences from `least` up to `most` that fit with `context` positions each.
+    pub(crate) fn most_parallel(&self, context: u32, least: u32, most: u32, memory: Bytes) -> Option<u32> {
+        largest(least, most, |parallel| {
+            self.fits(Shape { context, parallel }, memory)
+        })
     }
+
+    /// The shape for what is asked, as large as fits where nothing is: first the context, then the sequences, each from
+    /// what `least` says on.
+    pub(crate) fn largest_shape(&self, asked: &AskedShape, least: Shape, memory: Bytes) -> Option<Shape> {
+        let context = match asked.context {
+            Some(context) => context,
+            None => {
+                let most = default_context(self.facts).max(least.context);
+                self.largest_context(
+                    least.context,
+                    most,
+                    asked.parallel.unwrap_or(least.parallel),
+                    memory,
+                )?
+            }
+        };
+        let parallel = match asked.parallel {
+            Some(parallel) => parallel,
+            None => self.most_parallel(
+                context,
+                least.parallel,
+                DEFAULT_PARALLEL.max(least.parallel),
+                memory,
+            )?,
+        };
+        let shape = Shape { context, parallel };
+        self.fits(shape, memory).then_some(shape)
+    }
+}
+
+/// A shape as far as somebody asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AskedShape {
+    pub(crate) context: Option<u32>,
+    pub(crate) parallel: Option<u32>,
+}
+
+impl AskedShape {
+    /// What was asked for, and the least of what was not.
+    pub(crate) fn least(&self, facts: &ModelFacts) -> Shape {
+        Shape {
+            context: self.context.unwrap_or_else(|| MIN_CONTEXT.min(facts.context)),
+            parallel: self.parallel.unwrap_or(1),
+        }
+    }
+}
+
+/// The largest context that is chosen for a model unasked.
+pub(crate) fn default_context(facts: &ModelFacts) -> u32 {
+    MAX_DEFAULT_CONTEXT.min(facts.context)
 }
 
 /// The largest value from `least` to `most` for which `fits` holds, where it holds for all below one that it holds for.
@@ -99,33 +154,4 @@ fn largest(least: u32, most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
         }
     }
     Some(good)
-}
-
-/// The least context that is chosen for a model unasked.
-pub(crate) fn least_context(facts: &ModelFacts) -> u32 {
-    MIN_CONTEXT.min(facts.context)
-}
-
-/// The shape for what is demanded, as large as fits where nothing is.
-pub(crate) fn choose(
-    costs: &Costs<'_>,
-    context: Option<u32>,
-    parallel: Option<u32>,
-    memory: Bytes,
-) -> Option<Shape> {
-    let context = match context {
-        Some(context) => context,
-        None => costs.largest_context(
-            least_context(costs.facts),
-            costs.facts.context,
-            parallel.unwrap_or(1),
-            memory,
-        )?,
-    };
-    let parallel = match parallel {
-        Some(parallel) => parallel,
-        None => costs.most_parallel(context, DEFAULT_PARALLEL, memory)?,
-    };
-    let shape = Shape { context, parallel };
-    costs.fits(shape, memory).then_some(shape)
 }

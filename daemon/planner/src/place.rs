@@ -1,40 +1,55 @@
 //! Which device a model goes to.
 
-use mains_contract::{BlockFormat, Bytes, Device, HealthState, Inventory};
+use mains_contract::{Bytes, Device, DeviceKind, HealthState, Inventory};
 use mains_types::{Demand, ModelFacts, NoPlan, Plan, PlannedTensor, Segment};
 
 use crate::explain;
-use crate::fit::{Costs, MAX_PARALLEL, choose};
+use crate::fit::MAX_PARALLEL;
+use crate::policy::{Chosen, Problem, Refused};
 use crate::{speed, variant};
 
 /// Left free on a device whose memory the host's processes share: the daemon, the journal, a shell to help with.
 pub const HOST_RESERVE: Bytes = Bytes::from_mib(256);
 
-/// Type of cached keys and values. The footprints of [`ModelFacts`] are stated for it.
-const KV_FORMAT: BlockFormat = BlockFormat::F16;
-
-/// Plans `model` for `demand`: the first device of the inventory that can compute it and has the room.
+/// Plans `model` for `demand`: the device with the best plan, the first of the inventory when several have it. Where an
+/// accelerator can compute the model, the CPU is taken only when it is asked for.
 ///
 /// # Errors
 /// [`NoPlan`] when what is demanded can not be honoured, with the figures and the nearest demands that would.
 pub fn plan(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Demand) -> Result<Plan, NoPlan> {
     check_demand(facts, demand)?;
+    let mut best: Option<(Problem<'_>, Chosen<'_>, &Device)> = None;
     let mut reasons = Vec::new();
     let mut nearest = Vec::new();
-    for device in asked(inventory, demand)? {
-        let (costs, memory) = match usable(device, facts, demand) {
-            Ok(usable) => usable,
+    let devices = asked(inventory, facts, demand)?;
+    for device in &devices {
+        let problem = match usable(device, facts, demand) {
+            Ok(problem) => problem,
             Err(reason) => {
                 reasons.push(reason);
                 continue;
             }
         };
-        if let Some(plan) = plan_on(&costs, device, model, demand, memory) {
-            return Ok(plan);
+        match problem.choose() {
+            Ok(chosen) => {
+                if best
+                    .as_ref()
+                    .is_none_or(|(_, best, _)| problem.prefers(&chosen, best))
+                {
+                    best = Some((problem, chosen, device));
+                }
+            }
+            Err(Refused::Memory(costs)) => {
+                reasons.push(explain::shortage(&problem, &costs, &device.id));
+                nearest.extend(explain::nearest(&problem, &costs, &device.id));
+            }
+            Err(Refused::Types(why)) => reasons.push(format!("on {}: {why}", device.id)),
         }
-        reasons.push(explain::shortage(&costs, &device.id, demand, memory));
-        nearest.extend(explain::nearest(&costs, &device.id, demand, memory));
     }
+    if let Some((problem, chosen, device)) = best {
+        return Ok(stated(&problem, chosen, device, model));
+    }
+    nearest.extend(elsewhere(inventory, facts, demand, &devices));
     if reasons.is_empty() {
         reasons.push("no device was found; `mains devices` tells what was asked".to_owned());
     }
@@ -42,6 +57,30 @@ pub fn plan(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Dem
         reason: format!("{model} does not fit: {}", reasons.join("; ")),
         nearest,
     })
+}
+
+/// Devices that were not considered and have a plan for the same demand.
+fn elsewhere(
+    inventory: &Inventory,
+    facts: &ModelFacts,
+    demand: &Demand,
+    considered: &[&Device],
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for device in &inventory.devices {
+        if considered.iter().any(|other| other.id == device.id) || demand.memory.is_some() {
+            continue;
+        }
+        let chosen = usable(device, facts, demand).ok();
+        if let Some(Ok(chosen)) = chosen.map(|problem| problem.choose()) {
+            let Chosen { shape, .. } = chosen;
+            found.push(format!(
+                "device {}, context {} and parallel {}",
+                device.id, shape.context, shape.parallel
+            ));
+        }
+    }
+    found
 }
 
 fn check_demand(facts: &ModelFacts, demand: &Demand) -> Result<(), NoPlan> {
@@ -67,10 +106,26 @@ fn check_demand(facts: &ModelFacts, demand: &Demand) -> Result<(), NoPlan> {
     Ok(())
 }
 
-/// The devices that may be considered: the one that was asked for, or all.
-fn asked<'a>(inventory: &'a Inventory, demand: &Demand) -> Result<Vec<&'a Device>, NoPlan> {
+/// The devices that may be considered: the one that was asked for, or the accelerators that can compute the model, or all
+/// when there is no such.
+fn asked<'a>(
+    inventory: &'a Inventory,
+    facts: &ModelFacts,
+    demand: &Demand,
+) -> Result<Vec<&'a Device>, NoPlan> {
     let Some(id) = &demand.device else {
-        return Ok(inventory.devices.iter().collect());
+        let is_accelerator = |device: &&Device| {
+            let computes = facts
+                .costs
+                .iter()
+                .any(|costs| device.usable_by.contains(&costs.driver));
+            computes && !matches!(device.kind, DeviceKind::Cpu | DeviceKind::Software)
+        };
+        let accelerators: Vec<&Device> = inventory.devices.iter().filter(is_accelerator).collect();
+        if accelerators.is_empty() {
+            return Ok(inventory.devices.iter().collect());
+        }
+        return Ok(accelerators);
     };
     match inventory.devices.iter().find(|device| device.id == *id) {
         Some(device) => Ok(vec![device]),
@@ -85,12 +140,12 @@ fn asked<'a>(inventory: &'a Inventory, demand: &Demand) -> Result<Vec<&'a Device
     }
 }
 
-/// What the model costs on `device` and the memory that may be used there, or why the model can not go there.
-fn usable<'a>(
-    device: &'a Device,
+/// What there is to choose on `device`, or why the model can not go there.
+pub(crate) fn usable<'a>(
+    device: &Device,
     facts: &'a ModelFacts,
     demand: &Demand,
-) -> Result<(Costs<'a>, Bytes), String> {
+) -> Result<Problem<'a>, String> {
     let id = &device.id;
     if matches!(device.health.state, HealthState::Failed | HealthState::Lost) {
         let why = device.health.reasons.join(", ");
@@ -104,10 +159,10 @@ fn usable<'a>(
         return Err(format!("{id}: {why}"));
     }
     let found = facts
-        .footprints
+        .costs
         .iter()
-        .find(|(driver, _)| device.usable_by.contains(driver));
-    let Some((name, footprint)) = found else {
+        .find(|costs| device.usable_by.contains(&costs.driver));
+    let Some(costs) = found else {
         let refused = facts
             .unsupported
             .iter()
@@ -117,19 +172,15 @@ fn usable<'a>(
             .collect();
         return Err(format!("{id} can not compute it ({})", why.join(", ")));
     };
-    let driver = device.drivers.iter().find(|driver| driver.name == *name);
+    let driver = device.drivers.iter().find(|driver| driver.name == costs.driver);
     let driver = driver.ok_or_else(|| {
+        let name = &costs.driver;
         format!("what driver {name} allocates on {id} is not known: export its inventory with this version of mains")
     })?;
     let memory = demand.memory.or_else(|| free(device)).ok_or_else(|| {
         format!("the free memory of {id} is not known; say how much may be used (`--memory`)")
     })?;
-    let costs = Costs {
-        facts,
-        footprint,
-        driver,
-    };
-    Ok((costs, memory))
+    Problem::new(facts, costs, driver.threads, memory, demand)
 }
 
 fn free(device: &Device) -> Option<Bytes> {
@@ -139,37 +190,51 @@ fn free(device: &Device) -> Option<Bytes> {
     Some(free.checked_sub(reserve).unwrap_or(Bytes::ZERO))
 }
 
-fn plan_on(costs: &Costs<'_>, device: &Device, model: &str, demand: &Demand, memory: Bytes) -> Option<Plan> {
-    let facts = costs.facts;
-    let shape = choose(costs, demand.context, demand.parallel, memory)?;
-    let limits = costs.limits(shape)?;
+/// The plan that a choice is.
+fn stated(problem: &Problem<'_>, chosen: Chosen<'_>, device: &Device, model: &str) -> Plan {
+    let facts = problem.facts;
+    let limits = chosen.costs.limits(chosen.shape);
+    let limits = limits.expect("a shape was chosen because its blocks can be numbered");
+    let number = |count: usize| u32::try_from(count).expect("limits are made of 32 bits");
     let tensors: Vec<_> = facts
         .tensors
         .iter()
-        .map(|tensor| PlannedTensor {
+        .zip(&chosen.types.formats)
+        .map(|(tensor, format)| PlannedTensor {
             name: tensor.name.clone(),
-            format: tensor.format,
-            bytes: tensor.bytes(),
+            format: *format,
+            bytes: tensor.bytes_in(*format),
         })
         .collect();
-    Some(Plan {
+    let run = speed::Run {
+        facts,
+        formats: &chosen.types.formats,
+        footprint: &chosen.costs.footprint,
+        driver: &problem.costs.driver,
+        threads: problem.threads,
+        context: chosen.shape.context,
+    };
+    Plan {
         model: model.to_owned(),
-        variant: variant::digest(&facts.digest, KV_FORMAT, &tensors),
+        variant: variant::digest(&facts.digest, chosen.kv, &tensors),
+        policy: problem.policy,
         segments: vec![Segment {
             device: device.id.clone(),
-            driver: costs.driver.name.clone(),
-            threads: costs.driver.threads,
+            driver: problem.costs.driver.clone(),
+            threads: problem.threads,
             first_layer: 0,
             last_layer: facts.layers.saturating_sub(1),
         }],
-        context: shape.context,
-        parallel: shape.parallel,
-        step_rows: u32::try_from(limits.rows).ok()?,
-        block_tokens: u32::try_from(limits.block_tokens).ok()?,
-        blocks: u32::try_from(limits.blocks).ok()?,
-        kv_format: KV_FORMAT,
-        bytes: costs.bytes(shape),
-        predicted: speed::predict(costs, device, shape),
+        context: chosen.shape.context,
+        parallel: chosen.shape.parallel,
+        step_rows: number(limits.rows),
+        block_tokens: number(limits.block_tokens),
+        blocks: number(limits.blocks),
+        kv_format: chosen.kv,
+        bytes: chosen.bytes(),
+        predicted: speed::predict(&run, device),
+        kl: chosen.kl,
+        gap: chosen.types.gap,
         tensors,
-    })
+    }
 }

@@ -3,11 +3,13 @@
 use std::time::SystemTime;
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, Health, HealthState, Inventory,
-    Measured, Memory, Precision, Products,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, FormatCosts, Health, HealthState,
+    Inventory, Measured, Memory, Precision, Products,
 };
 use mains_planner::{DEFAULT_PARALLEL, HOST_RESERVE, MAX_PARALLEL, plan, predict_plan};
-use mains_types::{Demand, Digest, ModelFacts, SamplingDefaults, TensorFacts};
+use mains_types::{
+    Demand, Digest, DriverCosts, ModelFacts, Plan, RuntimeModel, SamplingDefaults, TensorFacts,
+};
 use proptest::prelude::*;
 
 fn device(id: &str, free: Option<Bytes>) -> Device {
@@ -67,16 +69,52 @@ fn model() -> ModelFacts {
             per_token: 0,
             per_output_row: 4096 * 256,
         }],
-        footprints: vec![("cpu".to_owned(), footprint())],
+        costs: vec![DriverCosts {
+            driver: "cpu".to_owned(),
+            kv: vec![(BlockFormat::F16, footprint())],
+            formats: FormatCosts {
+                base: footprint(),
+                kinds: vec![kind(4096 * 256)],
+                kind_of: vec![0],
+            },
+        }],
         unsupported: vec![("other".to_owned(), "it lacks rope".to_owned())],
         block_tokens: 16,
-        runtime: Bytes::from_mib(20),
+        runtime: RuntimeModel {
+            fixed: Bytes::from_mib(20),
+            per_sequence: Bytes(1000),
+            per_block: Bytes(10),
+        },
+        sensitivity: None,
     }
+}
+
+/// What a tensor of so many numbers adds in each format.
+fn kind(numbers: u64) -> Vec<(BlockFormat, FootprintModel)> {
+    let adds = |format: BlockFormat| {
+        let weights = numbers / format.block_len() as u64 * format.block_bytes() as u64;
+        let model = FootprintModel {
+            weights: Bytes(weights),
+            scratch_per_thread: Bytes(format.block_bytes() as u64),
+            ..FootprintModel::default()
+        };
+        (format, model)
+    };
+    BlockFormat::ALL.map(adds).to_vec()
+}
+
+/// The bytes of a plan by the model that it was made of.
+fn stated(facts: &ModelFacts, plan: &Plan) -> Bytes {
+    let formats: Vec<_> = plan.tensors.iter().map(|tensor| tensor.format).collect();
+    let costs = &facts.costs[0];
+    let (_, base) = costs.kv.iter().find(|(kv, _)| *kv == plan.kv_format).unwrap();
+    let footprint = *base + costs.formats.adds(&formats).unwrap();
+    footprint.at(&plan.limits(), 4).total() + facts.runtime.at(&plan.limits())
 }
 
 fn footprint() -> FootprintModel {
     FootprintModel {
-        weights: Bytes::from_mib(12),
+        weights: Bytes::from_mib(10),
         state_per_token: Bytes(8192),
         state_per_sequence: Bytes::ZERO,
         activations_per_row: Bytes(6000),
@@ -109,10 +147,7 @@ fn takes_the_models_context_and_the_default_of_sequences_when_all_fits() {
     );
     assert_eq!(plan.segments[0].driver, "cpu");
     assert_eq!(plan.tensors[0].bytes, Bytes(4096 * 256 * 2));
-    assert_eq!(
-        footprint().at(&plan.limits(), 4).total() + model().runtime,
-        plan.bytes.total()
-    );
+    assert_eq!(stated(&model(), &plan), plan.bytes.total());
 }
 
 #[test]
@@ -182,7 +217,7 @@ fn leaves_the_host_room_where_it_shares_the_memory() {
 #[test]
 fn names_the_driver_that_lacks_an_operation() {
     let mut facts = model();
-    facts.footprints.clear();
+    facts.costs.clear();
     facts.unsupported = vec![("cpu".to_owned(), "it lacks rope".to_owned())];
     let refused = plan(&box_with(1 << 40), &facts, "pilot", &Demand::default()).unwrap_err();
     assert!(refused.reason.contains("driver cpu: it lacks rope"), "{refused}");
@@ -222,7 +257,8 @@ fn threads_of_the_device_are_planned_for() {
     let many = plan(&wide, &model(), "pilot", &Demand::default()).unwrap();
     assert_eq!((few.segments[0].threads, many.segments[0].threads), (4, 100));
     let more = 96 * (1000 + 32 * 2048);
-    assert_eq!(many.bytes.scratch, few.bytes.scratch + Bytes(more));
+    // A block of the only tensor's type is working memory as well.
+    assert_eq!(many.bytes.scratch, few.bytes.scratch + Bytes(more + 96 * 2));
 }
 
 fn measured() -> Measured {
@@ -238,6 +274,8 @@ fn measured() -> Measured {
 #[test]
 fn speed_is_bytes_over_bandwidth_and_operations_over_throughput() {
     let mut facts = model();
+    facts.costs[0].formats.kinds.push(kind(1_000_000));
+    facts.costs[0].formats.kind_of.push(1);
     facts.tensors.push(TensorFacts {
         name: "blk.0.ffn_down_exps.weight".to_owned(),
         format: BlockFormat::F32,
@@ -289,8 +327,8 @@ prop_compose! {
         let mut facts = model();
         facts.context = context;
         facts.block_tokens = block_tokens;
-        facts.runtime = Bytes(runtime);
-        facts.footprints[0].1 = FootprintModel {
+        facts.runtime.fixed = Bytes(runtime);
+        facts.costs[0].kv[0].1 = FootprintModel {
             weights: Bytes(weights),
             state_per_token: Bytes(state),
             state_per_sequence: Bytes(300),
@@ -329,7 +367,7 @@ proptest! {
         prop_assert!(plan.step_rows >= plan.parallel);
         let a_sequence = plan.context.div_ceil(plan.block_tokens);
         prop_assert_eq!(u64::from(plan.blocks), u64::from(plan.parallel) * u64::from(a_sequence));
-        prop_assert_eq!(facts.footprints[0].1.at(&plan.limits(), 4).total() + facts.runtime, plan.bytes.total());
+        prop_assert_eq!(stated(&facts, &plan), plan.bytes.total());
     }
 
     #[test]

@@ -54,6 +54,13 @@ impl Store {
         folder.join(format!("{variant}.{driver}"))
     }
 
+    /// Where the sensitivity table of the model with this digest is below `state_dir`, when it was measured.
+    #[must_use]
+    pub fn sensitivity(state_dir: &Path, model: &Digest) -> PathBuf {
+        let folder = state_dir.join("models").join("measured");
+        folder.join(format!("{model}.json"))
+    }
+
     /// The models of the store and of the configuration together.
     ///
     /// # Errors

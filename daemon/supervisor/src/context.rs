@@ -1,11 +1,12 @@
 //! What all models share.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mains_contract::{Device, DeviceKind, Inventory};
-use mains_types::GenerationErrorKind;
+use mains_types::{GenerationErrorKind, ModelFacts};
 use tokio_util::task::TaskTracker;
 
 use crate::devices::{Devices, Freshness};
@@ -14,6 +15,7 @@ use crate::measure::Turn;
 use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::reservations::{Candidate, Reservations};
+use crate::tables::Tables;
 use crate::{Metering, Spawn, SupervisorError, Totals};
 
 /// The outcome of a request that was answered, as counters carry it.
@@ -24,7 +26,8 @@ pub(crate) struct Context {
     pub(crate) spawn: Arc<dyn Spawn>,
     pub(crate) metering: Arc<dyn Metering>,
     pub(crate) devices: Devices,
-    pub(crate) inspector: Inspector,
+    inspector: Inspector,
+    tables: Tables,
     pub(crate) reservations: Arc<Mutex<Reservations>>,
     pub(crate) measurements: Measurements,
     pub(crate) turn: Turn,
@@ -42,11 +45,13 @@ impl Context {
         spawn: Arc<dyn Spawn>,
         metering: Arc<dyn Metering>,
         measurements: Measurements,
+        state_dir: PathBuf,
     ) -> Self {
         let reservations = Arc::new(Mutex::new(Reservations::default()));
         Self {
             devices: Devices::new(&spawn, Arc::clone(&reservations)),
             inspector: Inspector::new(Arc::clone(&spawn)),
+            tables: Tables::new(state_dir),
             spawn,
             metering,
             reservations,
@@ -58,6 +63,12 @@ impl Context {
             requests: TaskTracker::new(),
             lives: TaskTracker::new(),
         }
+    }
+
+    /// What is known of the files at `path` as they are now, with what was measured of them.
+    pub(crate) async fn facts(&self, path: &Path) -> Result<Arc<ModelFacts>, SupervisorError> {
+        let facts = self.inspector.facts(path).await?;
+        Ok(self.tables.with_table(facts).await)
     }
 
     /// The devices as models are planned on them, with `threads` where that is configured and what was measured.

@@ -8,8 +8,8 @@ use mains_contract::Inventory;
 use mains_inventory::Sample;
 use mains_store::{Catalogue, Configured, Store, StoreError};
 use mains_types::{
-    Caller, Demand, Event, Generate, GenerationError, GenerationErrorKind, ModelFacts, ModelSource, Plan,
-    Started,
+    Around, Caller, Demand, Event, Generate, GenerationError, GenerationErrorKind, ModelFacts, ModelSource,
+    Plan, Started,
 };
 use tokio::sync::mpsc;
 
@@ -78,6 +78,7 @@ impl Supervisor {
                     spawn,
                     metering,
                     Measurements::open(&config.state_dir),
+                    config.state_dir.clone(),
                 )),
                 store,
                 config: Mutex::new(Current {
@@ -130,7 +131,7 @@ impl Supervisor {
     /// [`SupervisorError`] when there is no such model, or a worker can not read it.
     pub async fn facts(&self, name: &str) -> Result<Arc<ModelFacts>, SupervisorError> {
         let source = self.known(name)?.source();
-        self.inner.context.inspector.facts(&source.path).await
+        self.inner.context.facts(&source.path).await
     }
 
     /// The plan that `demand`, completed by the model's configuration, gets now. A loaded model's own plan when nothing is
@@ -160,6 +161,21 @@ impl Supervisor {
     ) -> Result<Plan, SupervisorError> {
         let settings = self.known(name)?.settings();
         place::elsewhere(&self.inner.context, &settings, demand, inventory).await
+    }
+
+    /// What `plan`, as `demand` got it here or on the devices `elsewhere`, would be with other bytes of weights.
+    ///
+    /// # Errors
+    /// [`SupervisorError`] when there is no such model, or it can not be read.
+    pub async fn around(
+        &self,
+        name: &str,
+        demand: &Demand,
+        plan: &Plan,
+        elsewhere: Option<&Inventory>,
+    ) -> Result<Vec<Around>, SupervisorError> {
+        let settings = self.known(name)?.settings();
+        place::around(&self.inner.context, &settings, demand, plan, elsewhere).await
     }
 
     /// The devices of the box: as they are known, or with `refresh` as every source finds them anew. What a failing source said

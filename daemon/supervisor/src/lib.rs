@@ -27,6 +27,7 @@ mod reservations;
 mod settings;
 pub mod spawn;
 mod status;
+mod tables;
 mod worker;
 
 pub use config::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mains_contract::Inventory;
-use mains_types::{Demand, NoPlan, Plan};
+use mains_types::{Around, Demand, NoPlan, Plan};
 
 use crate::context::Context;
 use crate::devices::Freshness;
@@ -58,7 +58,6 @@ impl Refusal {
 /// Plans the model and reserves what it takes, unloading idle models for it.
 pub(crate) async fn place(context: &Arc<Context>, settings: &Settings) -> Result<(Arc<Plan>, Room), Refusal> {
     let facts = context
-        .inspector
         .facts(&settings.source.path)
         .await
         .map_err(|error| Refusal {
@@ -115,16 +114,10 @@ pub(crate) async fn preview(
     settings: &Settings,
     demand: &Demand,
 ) -> Result<Plan, SupervisorError> {
-    let facts = context.inspector.facts(&settings.source.path).await?;
+    let facts = context.facts(&settings.source.path).await?;
     let inventory = context.inventory(Freshness::Memory, settings.threads).await?;
     let name = &settings.source.name;
-    let candidates = context.evictable(name);
-    let mut released: Vec<_> = candidates
-        .iter()
-        .map(|candidate| candidate.model.as_str())
-        .collect();
-    released.push(name);
-    let seen = context.reservations().as_seen(&inventory, &released);
+    let seen = as_planned(context, settings, &inventory);
     mains_planner::plan(&seen, &facts, name, &settings.complete(demand)).map_err(|source| {
         SupervisorError::NoPlan {
             model: name.clone(),
@@ -135,13 +128,43 @@ pub(crate) async fn preview(
 
 /// `plan`, by which a worker runs, with the speed that is predicted by what is known now.
 pub(crate) async fn running(context: &Context, settings: &Settings, plan: &Plan) -> Plan {
-    let facts = context.inspector.facts(&settings.source.path).await;
+    let facts = context.facts(&settings.source.path).await;
     let inventory = context.inventory(Freshness::Known, settings.threads).await;
     let known = facts.ok().zip(inventory.ok());
     Plan {
         predicted: known.and_then(|(facts, inventory)| mains_planner::predict_plan(&inventory, &facts, plan)),
         ..plan.clone()
     }
+}
+
+/// See [`crate::Supervisor::around`].
+pub(crate) async fn around(
+    context: &Context,
+    settings: &Settings,
+    demand: &Demand,
+    plan: &Plan,
+    elsewhere: Option<&Inventory>,
+) -> Result<Vec<Around>, SupervisorError> {
+    let facts = context.facts(&settings.source.path).await?;
+    if let Some(inventory) = elsewhere {
+        return Ok(mains_planner::around(inventory, &facts, demand, plan));
+    }
+    let inventory = context.inventory(Freshness::Known, settings.threads).await?;
+    let seen = as_planned(context, settings, &inventory);
+    let demand = settings.complete(demand);
+    Ok(mains_planner::around(&seen, &facts, &demand, plan))
+}
+
+/// The devices with what is left, what idle models would give back and what the model itself holds.
+fn as_planned(context: &Context, settings: &Settings, inventory: &Inventory) -> Inventory {
+    let name = settings.source.name.as_str();
+    let candidates = context.evictable(name);
+    let mut released: Vec<_> = candidates
+        .iter()
+        .map(|candidate| candidate.model.as_str())
+        .collect();
+    released.push(name);
+    context.reservations().as_seen(inventory, &released)
 }
 
 /// The plan for `demand` on the devices of another box.
@@ -151,7 +174,7 @@ pub(crate) async fn elsewhere(
     demand: &Demand,
     inventory: &Inventory,
 ) -> Result<Plan, SupervisorError> {
-    let facts = context.inspector.facts(&settings.source.path).await?;
+    let facts = context.facts(&settings.source.path).await?;
     let name = &settings.source.name;
     mains_planner::plan(inventory, &facts, name, demand).map_err(|source| SupervisorError::NoPlan {
         model: name.clone(),

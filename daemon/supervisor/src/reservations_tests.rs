@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mains_contract::{BlockFormat, Bytes, Device, DeviceKind, Inventory, Memory};
 use mains_planner::HOST_RESERVE;
-use mains_types::{Digest, Plan, PlanBytes, Segment};
+use mains_types::{Digest, Plan, PlanBytes, Policy, Segment};
 use proptest::prelude::*;
 
 use super::{Candidate, Reservations, Shortage};
@@ -50,7 +50,10 @@ fn plan(model: &str, bytes: u64) -> Plan {
             weights: Bytes(bytes),
             ..PlanBytes::default()
         },
+        policy: Policy::default(),
         predicted: None,
+        kl: None,
+        gap: 0.0,
         tensors: Vec::new(),
     }
 }

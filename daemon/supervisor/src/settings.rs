@@ -70,6 +70,8 @@ impl Settings {
             parallel: asked.parallel.or(self.demand.parallel),
             device: asked.device.clone().or_else(|| self.demand.device.clone()),
             memory: asked.memory.or(self.demand.memory),
+            weights: asked.weights.or(self.demand.weights),
+            policy: asked.policy.or(self.demand.policy),
         }
     }
 }

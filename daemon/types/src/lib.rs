@@ -15,8 +15,8 @@ pub use generate::{
     Started, TokenChunk, TokenLogprob,
 };
 pub use identity::{Caller, Peer};
-pub use model::{Digest, ModelFacts, ModelSource, SamplingDefaults, TensorFacts};
-pub use plan::{Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Predicted, Segment};
+pub use model::{Digest, DriverCosts, ModelFacts, ModelSource, RuntimeModel, SamplingDefaults, TensorFacts};
+pub use plan::{Around, Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Policy, Predicted, Segment};
 pub use sampling::{LogitBias, Sampling};
 pub use sensitivity::{GroupSensitivity, Sensitivity};
 pub use usage::{Settlement, UsageTotals};

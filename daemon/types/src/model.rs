@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use mains_contract::{BlockFormat, Bytes, FootprintModel, Products};
+use mains_contract::{BlockFormat, Bytes, FootprintModel, FormatCosts, Products, StepLimits};
+
+use crate::Sensitivity;
 
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,14 +61,49 @@ pub struct ModelFacts {
     pub tensors: Vec<TensorFacts>,
     /// By tensor, in the order of `tensors`: how much of it a token is multiplied by.
     pub products: Vec<Products>,
-    /// How the bytes of a load grow, for each driver that supports the model in its own formats.
-    pub footprints: Vec<(String, FootprintModel)>,
+    /// What a load takes, for each driver that can compute the model.
+    pub costs: Vec<DriverCosts>,
     /// Drivers that can not compute it: name and reason.
     pub unsupported: Vec<(String, String)>,
     /// Positions in a block of state.
     pub block_tokens: u32,
-    /// Bytes that a worker takes beside the device arenas: program, tokenizer, tables.
-    pub runtime: Bytes,
+    /// What a worker takes beside the device arenas.
+    pub runtime: RuntimeModel,
+    /// What types of its tensors cost in quality, when that was measured. Without it they keep those of the files.
+    pub sensitivity: Option<Sensitivity>,
+}
+
+/// What a load of one model takes on one driver, for any types of its tensors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverCosts {
+    /// The driver's name.
+    pub driver: String,
+    /// By type of cached keys and values that the driver takes: what is allocated whatever the types of tensors. The first
+    /// is the one that is taken unasked.
+    pub kv: Vec<(BlockFormat, FootprintModel)>,
+    /// What types of tensors add, in the order of [`ModelFacts::tensors`].
+    pub formats: FormatCosts,
+}
+
+/// How the memory of a worker beside the device arenas grows: program, tokenizer, tables, logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuntimeModel {
+    /// Whatever the limits.
+    pub fixed: Bytes,
+    /// For each sequence at once.
+    pub per_sequence: Bytes,
+    /// For each block of state.
+    pub per_block: Bytes,
+}
+
+impl RuntimeModel {
+    /// The bytes beside a load under `limits`.
+    #[must_use]
+    pub fn at(&self, limits: &StepLimits) -> Bytes {
+        self.fixed
+            + self.per_sequence.times(limits.output_rows as u64)
+            + self.per_block.times(limits.blocks as u64)
+    }
 }
 
 /// One tensor of a model.
@@ -86,9 +123,15 @@ impl TensorFacts {
     /// Bytes of its data.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
+        self.bytes_in(self.format)
+    }
+
+    /// Bytes of its data in `format`; more than there are when its rows are no whole blocks of that.
+    #[must_use]
+    pub fn bytes_in(&self, format: BlockFormat) -> Bytes {
         let row = usize::try_from(self.cols)
             .ok()
-            .and_then(|cols| self.format.row_bytes(cols));
+            .and_then(|cols| format.row_bytes(cols));
         row.map_or(Bytes(u64::MAX), |row| Bytes::from(row).times(self.rows))
     }
 }

@@ -15,6 +15,43 @@ pub struct Demand {
     pub device: Option<String>,
     /// Plan with this much memory instead of what is free.
     pub memory: Option<Bytes>,
+    /// Tensors may take this much at the most, as a file has them; as much as fits when absent.
+    pub weights: Option<Bytes>,
+    /// What memory is spent on first; [`Policy::Balanced`] when absent.
+    pub policy: Option<Policy>,
+}
+
+/// What memory is spent on first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Policy {
+    /// Types of the least damage, then context and sequences.
+    Quality,
+    /// Types that damage little enough, then context, then sequences, then better types.
+    #[default]
+    Balanced,
+    /// The fewest bytes that damage little enough, since bytes take time.
+    Speed,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Quality, Self::Balanced, Self::Speed];
+
+    /// The word that commands and JSON carry.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quality => "quality",
+            Self::Balanced => "balanced",
+            Self::Speed => "speed",
+        }
+    }
+
+    /// The policy called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.name() == name)
+    }
 }
 
 /// Where a model goes and what it takes. Everything that a load allocates is stated here first.
@@ -24,6 +61,8 @@ pub struct Plan {
     pub model: String,
     /// Digest of the model's files and of every choice made here that changes its answers.
     pub variant: Digest,
+    /// What memory was spent on first.
+    pub policy: Policy,
     /// Layers by device, in order.
     pub segments: Vec<Segment>,
     /// Positions of one sequence.
@@ -42,6 +81,10 @@ pub struct Plan {
     pub bytes: PlanBytes,
     /// How fast it will be, where its device was measured.
     pub predicted: Option<Predicted>,
+    /// KL divergence from the unquantized model to expect, nats a token; absent when the model was not measured.
+    pub kl: Option<f64>,
+    /// How far the choice of types may be from the best, as a share of what was minimised.
+    pub gap: f64,
     /// Tensors with their types.
     pub tensors: Vec<PlannedTensor>,
 }
@@ -84,6 +127,23 @@ pub struct Predicted {
     pub prefill_tokens_per_s: Option<f64>,
     /// Tokens of an answer a second when the context is half full: the bytes that one reads over the measured bandwidth.
     pub decode_tokens_per_s: f64,
+}
+
+/// A plan of the same shape with types of other bytes: a row of the table of quality against bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Around {
+    /// Bytes of its tensors in a file.
+    pub weights: Bytes,
+    /// Every byte that it takes.
+    pub total: Bytes,
+    /// KL divergence from the unquantized model to expect, nats a token.
+    pub kl: f64,
+    /// Bytes by type, the most first.
+    pub types: Vec<(BlockFormat, Bytes)>,
+    /// Whether the memory is there.
+    pub fits: bool,
+    /// Whether it is the plan itself.
+    pub chosen: bool,
 }
 
 /// The bytes of a plan, by use.

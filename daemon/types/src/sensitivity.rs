@@ -47,6 +47,24 @@ impl Sensitivity {
             sum
         }
     }
+
+    /// The largest sum of damages whose damage to expect is at most `damage`.
+    #[must_use]
+    pub fn sum_within(&self, damage: f64) -> f64 {
+        let mut before = (0.0, 0.0);
+        for &(added, found) in &self.whole {
+            if damage < found && found > before.1 {
+                let share = (damage - before.1) / (found - before.1);
+                return before.0 + share * (added - before.0);
+            }
+            before = (added, found);
+        }
+        if before.1 > 0.0 {
+            damage * before.0 / before.1
+        } else {
+            damage
+        }
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +88,9 @@ mod tests {
             assert!((measured.predict(sum) - expected).abs() < 1e-12, "{sum}");
         }
         assert!((table(&[]).predict(0.25) - 0.25).abs() < 1e-12);
+        for damage in [0.0, 0.5, 2.0, 3.0, 6.0, 20.0] {
+            let there_and_back = measured.predict(measured.sum_within(damage));
+            assert!((there_and_back - damage).abs() < 1e-12, "{damage}");
+        }
     }
 }

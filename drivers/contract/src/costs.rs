@@ -75,9 +75,9 @@ impl FormatCosts {
             .map(|(_, adds)| adds)
     }
 
-    /// The footprint with these formats, one a weight; `None` when the driver does not take them.
+    /// What these formats, one a weight, add together; `None` when the driver does not take them.
     #[must_use]
-    pub fn footprint(&self, formats: &[BlockFormat]) -> Option<FootprintModel> {
+    pub fn adds(&self, formats: &[BlockFormat]) -> Option<FootprintModel> {
         if formats.len() != self.kind_of.len() {
             return None;
         }
@@ -85,7 +85,13 @@ impl FormatCosts {
         for (index, format) in formats.iter().enumerate() {
             adds = adds.beside(self.of_format(index, *format)?);
         }
-        Some(self.base + adds)
+        Some(adds)
+    }
+
+    /// The footprint with these formats, one a weight; `None` when the driver does not take them.
+    #[must_use]
+    pub fn footprint(&self, formats: &[BlockFormat]) -> Option<FootprintModel> {
+        Some(self.base + self.adds(formats)?)
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, Measured, Memory, Precision,
-    ProbeReport, Products, StepLimits,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, FormatCosts, Measured, Memory,
+    Precision, ProbeReport, Products, StepLimits,
 };
-use mains_types::{Digest, ModelFacts, Plan, SamplingDefaults, TensorFacts};
+use mains_types::{Digest, DriverCosts, ModelFacts, Plan, RuntimeModel, SamplingDefaults, TensorFacts};
 use mains_wire::frames::{BUILD_ID, FromWorker};
 
 use crate::behaviour::{Behaviour, Load, die, hang};
@@ -97,10 +97,22 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
         sampling: SamplingDefaults::default(),
         tensors: vec![tensor],
         products: vec![Products::default()],
-        footprints: vec![("cpu".to_owned(), footprint(weights))],
+        costs: vec![DriverCosts {
+            driver: "cpu".to_owned(),
+            kv: vec![(BlockFormat::F16, footprint(Bytes::ZERO))],
+            formats: FormatCosts {
+                base: FootprintModel::default(),
+                kinds: vec![vec![(BlockFormat::F32, with_weights(weights))]],
+                kind_of: vec![0],
+            },
+        }],
         unsupported: Vec::new(),
         block_tokens: BLOCK_TOKENS,
-        runtime: SMALL,
+        runtime: RuntimeModel {
+            fixed: SMALL,
+            ..RuntimeModel::default()
+        },
+        sensitivity: None,
     })))
 }
 
@@ -128,8 +140,14 @@ pub(crate) fn loaded(behaviour: &Behaviour, plan: Plan) -> FromWorker {
 
 fn footprint(weights: Bytes) -> FootprintModel {
     FootprintModel {
-        weights,
         state_per_token: SMALL,
+        ..with_weights(weights)
+    }
+}
+
+fn with_weights(weights: Bytes) -> FootprintModel {
+    FootprintModel {
+        weights,
         ..FootprintModel::default()
     }
 }

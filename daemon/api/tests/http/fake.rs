@@ -18,8 +18,8 @@ use mains_contract::{Device, DeviceKind, EccErrors, HealthState, Inventory, Memo
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
 use mains_supervisor::{Generation, Latencies, MeasureStep, Sample, Status, SupervisorError, Totals};
 use mains_types::{
-    Caller, Choice, Demand, Event, FinishReason, Generate, GenerationError, ModelSource, NoPlan, Plan,
-    Started, TokenChunk, UsageTotals,
+    Around, Caller, Choice, Demand, Event, FinishReason, Generate, GenerationError, ModelSource, NoPlan,
+    Plan, Started, TokenChunk, UsageTotals,
 };
 use mains_wire::http::ReloadBody;
 use serde_json::Value;
@@ -100,6 +100,16 @@ impl Backend for Fake {
             },
         };
         Box::pin(async move { Err(error) })
+    }
+
+    fn around<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Demand,
+        _: &'a Plan,
+        _: Option<&'a Inventory>,
+    ) -> BoxFuture<'a, Result<Vec<Around>, SupervisorError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn plan_elsewhere<'a>(

@@ -90,6 +90,7 @@ fn model(model: &ModelConfig) -> Table {
         ("context", demand.context.map(Value::from)),
         ("parallel", demand.parallel.map(Value::from)),
         ("device", demand.device.clone().map(Value::from)),
+        ("policy", demand.policy.map(|policy| policy.name().into())),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))

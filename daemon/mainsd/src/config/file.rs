@@ -83,6 +83,7 @@ pub(crate) struct ModelSection {
     pub(crate) context: Option<Spanned<u32>>,
     pub(crate) parallel: Option<Spanned<u32>>,
     pub(crate) device: Option<String>,
+    pub(crate) policy: Option<Spanned<String>>,
 }
 
 /// Who starts workers.

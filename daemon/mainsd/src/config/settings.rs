@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mains_api::{Access, TeamMap};
 use mains_supervisor::{ModelConfig, SupervisorConfig};
-use mains_types::Demand;
+use mains_types::{Demand, Policy};
 use toml::Spanned;
 
 use super::error::line_of;
@@ -288,6 +288,14 @@ impl Source<'_> {
                 .within(value, &key(field), 1..=i32::MAX.unsigned_abs())
                 .map(Some),
         };
+        let policy = match &section.policy {
+            None => None,
+            Some(word) => {
+                let known = Policy::from_name(word.get_ref());
+                let one_of = || format!("a policy is one of {}", Policy::ALL.map(Policy::name).join(", "));
+                Some(known.ok_or_else(|| self.error(word, key("policy"), one_of()))?)
+            }
+        };
         Ok(ModelConfig {
             path: section.path.map(|path| self.absolute(path)),
             preload: section.preload,
@@ -297,7 +305,8 @@ impl Source<'_> {
                 context: count(&section.context, "context")?,
                 parallel: count(&section.parallel, "parallel")?,
                 device: section.device,
-                memory: None,
+                policy,
+                ..Demand::default()
             },
             ..ModelConfig::tuning(self.model_name(name)?)
         })

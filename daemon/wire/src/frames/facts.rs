@@ -1,7 +1,7 @@
 //! A model's facts on the wire.
 
-use mains_contract::{Bytes, FootprintModel, Products};
-use mains_types::{Digest, ModelFacts, TensorFacts};
+use mains_contract::{BlockFormat, Bytes, FootprintModel, FormatCosts, Products};
+use mains_types::{Digest, DriverCosts, ModelFacts, RuntimeModel, TensorFacts};
 use serde::{Deserialize, Serialize};
 
 use super::plan::format;
@@ -23,10 +23,20 @@ pub struct FactsWire {
     tensors: Vec<TensorWire>,
     /// Numbers a token and an output row, by tensor.
     products: Vec<(u64, u64)>,
-    footprints: Vec<(String, FootprintModelWire)>,
+    costs: Vec<DriverCostsWire>,
     unsupported: Vec<(String, String)>,
     block_tokens: u32,
-    runtime: u64,
+    /// Fixed, a sequence, a block.
+    runtime: [u64; 3],
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct DriverCostsWire {
+    driver: String,
+    kv: Vec<(u32, FootprintModelWire)>,
+    base: FootprintModelWire,
+    kinds: Vec<Vec<(u32, FootprintModelWire)>>,
+    kind_of: Vec<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +70,11 @@ impl From<ModelFacts> for FactsWire {
             rows: tensor.rows,
             cols: tensor.cols,
         });
-        let footprints = facts.footprints.into_iter();
+        let RuntimeModel {
+            fixed,
+            per_sequence,
+            per_block,
+        } = facts.runtime;
         let products = facts.products.into_iter();
         Self {
             family: facts.family,
@@ -75,10 +89,10 @@ impl From<ModelFacts> for FactsWire {
             sampling: facts.sampling.into(),
             tensors: tensors.collect(),
             products: products.map(|of| (of.per_token, of.per_output_row)).collect(),
-            footprints: footprints.map(|(driver, model)| (driver, model.into())).collect(),
+            costs: facts.costs.into_iter().map(Into::into).collect(),
             unsupported: facts.unsupported,
             block_tokens: facts.block_tokens,
-            runtime: facts.runtime.0,
+            runtime: [fixed.0, per_sequence.0, per_block.0],
         }
     }
 }
@@ -107,6 +121,9 @@ impl TryFrom<FactsWire> for ModelFacts {
                 per_token,
                 per_output_row,
             });
+        let tensors: Vec<TensorFacts> =
+            bounds::list("facts.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?;
+        let [fixed, per_sequence, per_block] = wire.runtime.map(Bytes);
         Ok(Self {
             family: bounds::text("facts.family", wire.family, bounds::NAME_BYTES)?,
             digest: Digest(wire.digest),
@@ -118,14 +135,10 @@ impl TryFrom<FactsWire> for ModelFacts {
             context: wire.context,
             chat: wire.chat,
             sampling: wire.sampling.try_into()?,
-            tensors: bounds::list("facts.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?,
             products: products.collect(),
-            footprints: bounds::list(
-                "facts.footprints",
-                wire.footprints,
-                bounds::DRIVERS,
-                |(name, model)| Ok((driver(name)?, model.into())),
-            )?,
+            costs: bounds::list("facts.costs", wire.costs, bounds::DRIVERS, |costs| {
+                costs.bounded(tensors.len())
+            })?,
             unsupported: bounds::list(
                 "facts.unsupported",
                 wire.unsupported,
@@ -136,7 +149,63 @@ impl TryFrom<FactsWire> for ModelFacts {
                 },
             )?,
             block_tokens: wire.block_tokens,
-            runtime: Bytes(wire.runtime),
+            runtime: RuntimeModel {
+                fixed,
+                per_sequence,
+                per_block,
+            },
+            // That is kept apart from the model's files.
+            sensitivity: None,
+            tensors,
+        })
+    }
+}
+
+impl From<DriverCosts> for DriverCostsWire {
+    fn from(costs: DriverCosts) -> Self {
+        let by_format = |costs: Vec<(BlockFormat, FootprintModel)>| {
+            let wire = costs
+                .into_iter()
+                .map(|(format, model)| (format.gguf_id(), model.into()));
+            wire.collect()
+        };
+        let FormatCosts { base, kinds, kind_of } = costs.formats;
+        Self {
+            driver: costs.driver,
+            kv: by_format(costs.kv),
+            base: base.into(),
+            kinds: kinds.into_iter().map(by_format).collect(),
+            kind_of,
+        }
+    }
+}
+
+impl DriverCostsWire {
+    /// Costs of a model with so many tensors.
+    fn bounded(self, tensors: usize) -> Result<DriverCosts, FrameError> {
+        let by_format = |costs| {
+            let most = BlockFormat::ALL.len();
+            bounds::list(
+                "facts.costs",
+                costs,
+                most,
+                |(id, model): (u32, FootprintModelWire)| Ok((format("facts.costs", id)?, model.into())),
+            )
+        };
+        if self.kind_of.len() != tensors {
+            return Err(FrameError::Invalid {
+                what: "facts.costs",
+                reason: format!("kinds of {} tensors, there are {tensors}", self.kind_of.len()),
+            });
+        }
+        Ok(DriverCosts {
+            driver: bounds::text("facts.driver", self.driver, bounds::NAME_BYTES)?,
+            kv: by_format(self.kv)?,
+            formats: FormatCosts {
+                base: self.base.into(),
+                kinds: bounds::list("facts.costs", self.kinds, bounds::TENSORS, by_format)?,
+                kind_of: self.kind_of,
+            },
         })
     }
 }

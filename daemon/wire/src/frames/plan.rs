@@ -1,7 +1,7 @@
 //! A plan on the wire. Formats travel as their GGUF type ids.
 
 use mains_contract::{BlockFormat, Bytes};
-use mains_types::{Digest, Plan, PlanBytes, PlannedTensor, Segment};
+use mains_types::{Digest, Plan, PlanBytes, PlannedTensor, Policy, Segment};
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, bounds};
@@ -110,8 +110,11 @@ impl TryFrom<PlanWire> for Plan {
                 scratch,
                 runtime,
             },
-            // A worker has no use for it.
+            // A worker has no use for these.
+            policy: Policy::default(),
             predicted: None,
+            kl: None,
+            gap: 0.0,
             tensors: bounds::list("plan.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?,
         })
     }

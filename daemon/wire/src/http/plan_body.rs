@@ -1,8 +1,8 @@
-//! `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=` (`memory` in bytes), or `POST` with the [`crate::http::DevicesBody`]
+//! `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=&weights=&policy=&explain=` (`memory` and `weights` in bytes), or `POST` with the [`crate::http::DevicesBody`]
 //! of another box that it is to be planned for. When nothing fits the status is 422
 //! and the body an [`crate::http::ErrorBody`] with code `no_plan` and `nearest`.
 
-use mains_types::Plan;
+use mains_types::{Around, Plan};
 use serde::{Deserialize, Serialize};
 
 /// Where a model goes and what it takes.
@@ -12,6 +12,8 @@ pub struct PlanBody {
     pub model: String,
     /// Digest of the variant, hexadecimal.
     pub variant: String,
+    /// What memory was spent on first: `quality`, `balanced` or `speed`.
+    pub policy: String,
     /// Layers by device, in order.
     pub segments: Vec<SegmentBody>,
     /// Positions of one sequence.
@@ -22,11 +24,32 @@ pub struct PlanBody {
     pub kv_type: String,
     /// Every byte, by use.
     pub bytes: PlanBytesBody,
-    /// How fast it will be, when its device was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub predicted: Option<PredictedBody>,
+    /// What to expect of it.
+    pub predicted: PredictedBody,
+    /// How far the choice of types may be from the best, as a share.
+    pub gap: f64,
     /// Tensors with their types.
     pub tensors: Vec<TensorBody>,
+    /// Plans with fewer and with more bytes of weights, when they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<AroundBody>,
+}
+
+/// A plan of the same shape with other types.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AroundBody {
+    /// Bytes of its tensors in a file.
+    pub weights: u64,
+    /// Every byte that it takes.
+    pub total: u64,
+    /// KL divergence from the unquantized model to expect, nats a token.
+    pub kl: f64,
+    /// Bytes by type, the most first.
+    pub types: Vec<(String, u64)>,
+    /// Whether the memory is there.
+    pub fits: bool,
+    /// Whether it is the plan itself.
+    pub chosen: bool,
 }
 
 /// A range of layers on one device.
@@ -36,22 +59,21 @@ pub struct SegmentBody {
     pub device: String,
     /// The driver.
     pub driver: String,
-    /// Threads that share its work.
-    pub threads: u32,
     /// First layer.
     pub first_layer: u32,
     /// Last layer, included.
     pub last_layer: u32,
 }
 
-/// The speed of one sequence, from what was measured on the device.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What to expect of a plan: its quality, and the speed of one sequence from what was measured on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct PredictedBody {
+    /// KL divergence from the unquantized model, nats a token; null when the model was not measured.
+    pub kl: Option<f64>,
     /// Tokens of a prompt a second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_tokens_per_s: Option<f64>,
     /// Tokens of an answer a second, with a context that is half full.
-    pub decode_tokens_per_s: f64,
+    pub decode_tokens_per_s: Option<f64>,
 }
 
 /// Bytes by use.
@@ -88,13 +110,13 @@ impl From<&Plan> for PlanBody {
         Self {
             model: plan.model.clone(),
             variant: plan.variant.to_string(),
+            policy: plan.policy.name().to_owned(),
             segments: plan
                 .segments
                 .iter()
                 .map(|segment| SegmentBody {
                     device: segment.device.clone(),
                     driver: segment.driver.clone(),
-                    threads: segment.threads,
                     first_layer: segment.first_layer,
                     last_layer: segment.last_layer,
                 })
@@ -110,10 +132,13 @@ impl From<&Plan> for PlanBody {
                 runtime: plan.bytes.runtime.0,
                 total: plan.bytes.total().0,
             },
-            predicted: plan.predicted.map(|predicted| PredictedBody {
-                prefill_tokens_per_s: predicted.prefill_tokens_per_s,
-                decode_tokens_per_s: predicted.decode_tokens_per_s,
-            }),
+            predicted: PredictedBody {
+                kl: plan.kl,
+                prefill_tokens_per_s: plan.predicted.and_then(|speed| speed.prefill_tokens_per_s),
+                decode_tokens_per_s: plan.predicted.map(|speed| speed.decode_tokens_per_s),
+            },
+            gap: plan.gap,
+            around: Vec::new(),
             tensors: plan
                 .tensors
                 .iter()
@@ -123,6 +148,23 @@ impl From<&Plan> for PlanBody {
                     bytes: tensor.bytes.0,
                 })
                 .collect(),
+        }
+    }
+}
+
+impl From<&Around> for AroundBody {
+    fn from(around: &Around) -> Self {
+        Self {
+            weights: around.weights.0,
+            total: around.total.0,
+            kl: around.kl,
+            types: around
+                .types
+                .iter()
+                .map(|(format, bytes)| (format.name().to_owned(), bytes.0))
+                .collect(),
+            fits: around.fits,
+            chosen: around.chosen,
         }
     }
 }

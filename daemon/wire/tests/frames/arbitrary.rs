@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, Health,
-    HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, FormatCosts,
+    Health, HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
 };
 use mains_types::{
-    ChatEnd, ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind,
-    LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment,
-    Started, TensorFacts, TokenChunk, TokenLogprob,
+    ChatEnd, ChatPrompt, Choice, Digest, DriverCosts, FinishReason, Generate, GenerationError,
+    GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
+    Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
 use proptest::collection::{btree_map, vec};
@@ -219,7 +219,10 @@ fn plan() -> impl Strategy<Value = Plan> {
                     scratch,
                     runtime,
                 },
+                policy: Policy::default(),
                 predicted: None,
+                kl: None,
+                gap: 0.0,
                 tensors,
             }
         },
@@ -276,19 +279,23 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
     let head = (text(), any::<[u8; 32]>(), any::<bool>(), sampling_defaults());
     let lists = (
         vec(tensor, 0..3),
-        vec((text(), footprint()), 0..3),
+        vec((text(), footprint(), format()), 0..3),
         vec((text(), text()), 0..3),
     );
     (head, lists, any::<[u32; 4]>(), 1..=u32::MAX, any::<[u64; 3]>()).prop_map(
-        |(
-            (family, digest, chat, sampling),
-            (tensors, footprints, unsupported),
-            counts,
-            block_tokens,
-            sizes,
-        )| {
+        |((family, digest, chat, sampling), (tensors, costs, unsupported), counts, block_tokens, sizes)| {
             let [layers, width, vocabulary, context] = counts;
-            let (tensors, products) = tensors.into_iter().unzip();
+            let (tensors, products): (Vec<_>, _) = tensors.into_iter().unzip();
+            let count = tensors.len();
+            let costs = costs.into_iter().map(|(driver, model, format)| DriverCosts {
+                driver,
+                kv: vec![(format, model)],
+                formats: FormatCosts {
+                    base: model,
+                    kinds: vec![vec![(format, model)]],
+                    kind_of: vec![0; count],
+                },
+            });
             let [file_bytes, parameters, runtime] = sizes;
             ModelFacts {
                 family,
@@ -303,10 +310,15 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
                 sampling,
                 tensors,
                 products,
-                footprints,
+                costs: costs.collect(),
                 unsupported,
                 block_tokens,
-                runtime: Bytes(runtime),
+                runtime: RuntimeModel {
+                    fixed: Bytes(runtime),
+                    per_sequence: Bytes(parameters),
+                    per_block: Bytes(file_bytes),
+                },
+                sensitivity: None,
             }
         },
     )

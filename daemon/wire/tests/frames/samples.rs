@@ -3,13 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, Health,
-    HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, FormatCosts,
+    Health, HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
 };
 use mains_types::{
-    ChatEnd, ChatPrompt, Choice, Digest, FinishReason, Generate, GenerationError, GenerationErrorKind,
-    LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Prompt, Sampling, SamplingDefaults, Segment,
-    Started, TensorFacts, TokenChunk, TokenLogprob,
+    ChatEnd, ChatPrompt, Choice, Digest, DriverCosts, FinishReason, Generate, GenerationError,
+    GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
+    Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
 
@@ -212,7 +212,10 @@ pub(crate) fn plan() -> Plan {
             scratch: Bytes(4),
             runtime: Bytes(5),
         },
+        policy: Policy::default(),
         predicted: None,
+        kl: None,
+        gap: 0.0,
         tensors: vec![PlannedTensor {
             name: "output.weight".to_owned(),
             format: BlockFormat::Q4_K,
@@ -263,10 +266,23 @@ pub(crate) fn facts() -> ModelFacts {
             per_token: 1,
             per_output_row: 768_000,
         }],
-        footprints: vec![("cpu".to_owned(), model)],
+        costs: vec![DriverCosts {
+            driver: "cpu".to_owned(),
+            kv: vec![(BlockFormat::F16, model)],
+            formats: FormatCosts {
+                base: model,
+                kinds: vec![vec![(BlockFormat::Q4_K, model)]],
+                kind_of: vec![0],
+            },
+        }],
         unsupported: vec![("vulkan".to_owned(), "no rope".to_owned())],
         block_tokens: 16,
-        runtime: Bytes(1 << 20),
+        runtime: RuntimeModel {
+            fixed: Bytes(1 << 20),
+            per_sequence: Bytes(2),
+            per_block: Bytes(3),
+        },
+        sensitivity: None,
     }
 }
 

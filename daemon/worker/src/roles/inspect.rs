@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mains_contract::{Bytes, Products, StepLimits};
+use mains_contract::{BlockFormat, Bytes, Driver, FormatCosts, Graph, Products, StepLimits, WeightId};
 use mains_engine::EngineConfig;
 use mains_engine::models::{Checkpoint, Model, ModelOptions};
-use mains_types::ModelFacts;
+use mains_types::{DriverCosts, ModelFacts, RuntimeModel};
 use mains_wire::frames::{FromWorker, ToWorker, bounds};
 
 use crate::drivers;
@@ -47,18 +47,34 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
 
 /// Reads and judges the files at `path`. `beat` is called between pieces of work.
 fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Result<ModelFacts> {
+    let at = || path.display().to_string();
     let checkpoint = Arc::new(Checkpoint::open(path)?);
-    let options = ModelOptions::default();
-    let model = Model::from_checkpoint(checkpoint, &options).with_context(|| path.display().to_string())?;
-    let vocabulary = Vocabulary::of(&model).with_context(|| path.display().to_string())?;
+    let models = KV_FORMATS.map(|kv_format| {
+        let options = ModelOptions {
+            kv_format,
+            ..ModelOptions::default()
+        };
+        let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options);
+        (kv_format, model)
+    });
+    let [(first_kv, model), others @ ..] = models;
+    let model = model.with_context(at)?;
+    let vocabulary = Vocabulary::of(&model).with_context(at)?;
     let (digest, file_bytes) = digest::of(path, beat)?;
-    let formats = model.formats();
-    let (mut footprints, mut unsupported) = (Vec::new(), Vec::new());
+    // A type that rows of keys and values do not suit can not be had.
+    let others = others
+        .into_iter()
+        .filter_map(|(kv, model)| Some((kv, model.ok()?.graph)));
+    let graphs: Vec<_> = [(first_kv, Arc::clone(&model.graph))]
+        .into_iter()
+        .chain(others)
+        .collect();
+    let (mut costs, mut unsupported) = (Vec::new(), Vec::new());
     let asked_for = |name: &&str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     for name in drivers::NAMES.into_iter().filter(asked_for) {
         let driver = drivers::open(name, None)?;
-        match drivers::check(&*driver, &model.graph, &formats) {
-            Ok(()) => footprints.push((name.to_owned(), driver.footprint(&model.graph, &formats))),
+        match drivers::check(&*driver, &model.graph, &model.formats()) {
+            Ok(()) => costs.push(driver_costs(name, &*driver, &model, &graphs)),
             Err(refusal) => unsupported.push((name.to_owned(), refusal.to_string())),
         }
     }
@@ -76,11 +92,40 @@ fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Re
         sampling: info.sampling,
         products: products(&model),
         tensors: model.weights.tensors().cloned().collect(),
-        footprints,
+        costs,
         unsupported,
         block_tokens: BLOCK_TOKENS,
         runtime: runtime(info.vocabulary),
+        sensitivity: None,
     })
+}
+
+/// What a load takes on `driver`, for any types of tensors and for those of keys and values that it takes.
+fn driver_costs(
+    name: &str,
+    driver: &dyn Driver,
+    model: &Model,
+    graphs: &[(BlockFormat, Arc<Graph>)],
+) -> DriverCosts {
+    let weights = model.graph.weights().iter().zip(0..);
+    let index: HashMap<&str, u32> = weights
+        .map(|(weight, index)| (weight.name.as_str(), index))
+        .collect();
+    let tensors = model.weights.tensors();
+    let order: Vec<WeightId> = tensors
+        .filter_map(|tensor| index.get(tensor.name.as_str()).copied().map(WeightId))
+        .collect();
+    let formats = model.formats();
+    let taken = graphs
+        .iter()
+        .filter(|(_, graph)| drivers::check(driver, graph, &formats).is_ok());
+    DriverCosts {
+        driver: name.to_owned(),
+        kv: taken
+            .map(|(kv, graph)| (*kv, FormatCosts::of(driver, graph, &[]).base))
+            .collect(),
+        formats: FormatCosts::of(driver, &model.graph, &order),
+    }
 }
 
 /// By tensor, in the order of the files' facts: tensors that the graph does not use are multiplied by nothing.
@@ -94,22 +139,33 @@ fn products(model: &Model) -> Vec<Products> {
 }
 
 /// What a worker takes beside the driver's arenas.
-fn runtime(vocabulary: u32) -> Bytes {
-    let limits = StepLimits {
-        rows: 1,
-        output_rows: mains_planner::DEFAULT_PARALLEL as usize,
-        context: 1,
-        blocks: 1,
-        block_tokens: 1,
-        slots: 1,
+fn runtime(vocabulary: u32) -> RuntimeModel {
+    let host = |output_rows| {
+        let limits = StepLimits {
+            rows: 1,
+            output_rows,
+            context: 1,
+            blocks: 1,
+            block_tokens: 1,
+            slots: 1,
+        };
+        let engine = EngineConfig {
+            limits,
+            vocabulary: vocabulary as usize,
+            window: None,
+        };
+        engine.host_bytes()
     };
-    let engine = EngineConfig {
-        limits,
-        vocabulary: vocabulary as usize,
-        window: None,
-    };
-    PROGRAM + Bytes(TOKENIZER_BYTES_PER_TOKEN).times(vocabulary.into()) + engine.host_bytes()
+    let row = host(1).checked_sub(host(0)).unwrap_or(Bytes::ZERO);
+    RuntimeModel {
+        fixed: PROGRAM + Bytes(TOKENIZER_BYTES_PER_TOKEN).times(vocabulary.into()) + host(0),
+        per_sequence: row,
+        per_block: Bytes::ZERO,
+    }
 }
+
+/// Types of cached keys and values that may be planned; the first is the one that is taken unasked.
+const KV_FORMATS: [BlockFormat; 3] = [BlockFormat::F16, BlockFormat::Q8_0, BlockFormat::Q4_0];
 
 /// The program, its stacks and its allocator's reserves. Measured on the pilot (x86-64, 2026-11): 9 MiB of the program's own
 /// pages and 3 MiB of heap; `tests/worker/memory.rs` holds the sum against a plan.

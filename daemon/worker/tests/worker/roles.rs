@@ -36,10 +36,13 @@ async fn inspect_tells_what_the_pilot_is() {
         (facts.family.as_str(), facts.layers, facts.chat),
         ("qwen3", 6, true)
     );
-    let [(driver, footprint)] = &facts.footprints[..] else {
-        panic!("one driver was asked for: {:?}", facts.footprints);
+    let [costs] = &facts.costs[..] else {
+        panic!("one driver was asked for: {:?}", facts.costs);
     };
-    assert_eq!(driver, "cpu");
+    assert_eq!(costs.driver, "cpu");
+    assert_eq!(costs.kv[0].0, BlockFormat::F16);
+    let formats: Vec<_> = facts.tensors.iter().map(|tensor| tensor.format).collect();
+    let footprint = costs.formats.footprint(&formats).unwrap();
     assert!(
         footprint.weights.0 >= facts.parameters * 2,
         "BF16 takes two bytes"

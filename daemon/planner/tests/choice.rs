@@ -1,0 +1,304 @@
+//! What is chosen for a model that was measured: types of tensors and of keys and values, by policy.
+
+use std::time::SystemTime;
+
+use mains_contract::{
+    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, FormatCosts, Inventory, Memory,
+    Products,
+};
+use mains_planner::{BALANCED_KL, MAX_DEFAULT_CONTEXT, SPEED_KL, WORST_KL, around, plan};
+use mains_types::{
+    Demand, Digest, DriverCosts, GroupSensitivity, ModelFacts, Plan, Policy, RuntimeModel, SamplingDefaults,
+    Sensitivity, TensorFacts,
+};
+use proptest::prelude::*;
+
+/// Numbers in a row, a whole number of blocks of every format.
+const COLS: u64 = 256;
+
+/// Types that damages are measured for.
+const TYPES: [BlockFormat; 6] = [
+    BlockFormat::Q2_K,
+    BlockFormat::Q3_K,
+    BlockFormat::Q4_K,
+    BlockFormat::Q5_K,
+    BlockFormat::Q6_K,
+    BlockFormat::Q8_0,
+];
+
+/// A box with a CPU and, behind it, a card of this free memory each.
+fn devices(cpu: u64, card: Option<u64>) -> Inventory {
+    let device = |id: &str, kind: DeviceKind, free: u64| Device {
+        memory: Some(Memory {
+            total: Bytes(1 << 50),
+            free: Some(Bytes(free)),
+            shared: false,
+            host: None,
+        }),
+        usable_by: vec!["any".to_owned()],
+        drivers: vec![DriverFacts {
+            name: "any".to_owned(),
+            version: "1".to_owned(),
+            kernels: "test".to_owned(),
+            threads: 2,
+        }],
+        ..Device::new(id, "a device of the test", kind)
+    };
+    let mut devices = vec![device("cpu", DeviceKind::Cpu, cpu)];
+    devices.extend(card.map(|free| device("card", DeviceKind::Gpu, free)));
+    Inventory {
+        devices,
+        problems: Vec::new(),
+        probed_at: SystemTime::UNIX_EPOCH,
+    }
+}
+
+/// A model of matrices with these rows, each as sensitive as its number says, in nats a token at two bits.
+fn model(matrices: &[(u64, f64)]) -> ModelFacts {
+    let tensors: Vec<TensorFacts> = matrices
+        .iter()
+        .enumerate()
+        .map(|(index, (rows, _))| TensorFacts {
+            name: format!("blk.{index}.ffn_up.weight"),
+            format: BlockFormat::BF16,
+            rows: *rows,
+            cols: COLS,
+        })
+        .collect();
+    let adds = |tensor: &TensorFacts, format: BlockFormat| FootprintModel {
+        weights: tensor.bytes_in(format),
+        scratch_per_thread: Bytes(format.block_bytes() as u64 * 16),
+        ..FootprintModel::default()
+    };
+    let kind = |tensor: &TensorFacts| {
+        let all = BlockFormat::ALL.iter();
+        all.map(|format| (*format, adds(tensor, *format))).collect()
+    };
+    let base = |state: u64| FootprintModel {
+        state_per_token: Bytes(state),
+        activations_per_row: Bytes(64),
+        ..FootprintModel::default()
+    };
+    let damages = |worst: f64| {
+        let halving = TYPES.iter().zip(0..);
+        halving
+            .map(|(format, step)| (*format, worst * 0.25_f64.powi(step)))
+            .collect()
+    };
+    ModelFacts {
+        family: "llama".to_owned(),
+        digest: Digest([7; 32]),
+        file_bytes: tensors.iter().map(TensorFacts::bytes).sum(),
+        parameters: 1,
+        layers: 2,
+        width: 256,
+        vocabulary: 1000,
+        context: 100_000,
+        chat: true,
+        sampling: SamplingDefaults::default(),
+        products: vec![Products::default(); tensors.len()],
+        costs: vec![DriverCosts {
+            driver: "any".to_owned(),
+            kv: vec![(BlockFormat::F16, base(1024)), (BlockFormat::Q8_0, base(544))],
+            formats: FormatCosts {
+                base: base(1024),
+                kinds: tensors.iter().map(kind).collect(),
+                kind_of: (0..).take(tensors.len()).collect(),
+            },
+        }],
+        unsupported: Vec::new(),
+        block_tokens: 16,
+        runtime: RuntimeModel {
+            fixed: Bytes(1 << 20),
+            per_sequence: Bytes(4000),
+            per_block: Bytes(16),
+        },
+        sensitivity: Some(Sensitivity {
+            model: Digest([7; 32]),
+            groups: tensors
+                .iter()
+                .zip(matrices)
+                .map(|(tensor, (_, worst))| GroupSensitivity {
+                    name: tensor.name.clone(),
+                    tensors: vec![tensor.name.clone()],
+                    damages: damages(*worst),
+                })
+                .collect(),
+            kv: vec![(BlockFormat::F16, 0.0), (BlockFormat::Q8_0, 0.001)],
+            whole: Vec::new(),
+        }),
+        tensors,
+    }
+}
+
+fn any_matrices() -> impl Strategy<Value = Vec<(u64, f64)>> {
+    proptest::collection::vec((1_u64..2000, 0.0001..0.3_f64), 1..24)
+}
+
+fn under(policy: Policy) -> Demand {
+    Demand {
+        policy: Some(policy),
+        ..Demand::default()
+    }
+}
+
+fn stored(plan: &Plan) -> Bytes {
+    plan.tensors.iter().map(|tensor| tensor.bytes).sum()
+}
+
+/// The damage of a plan by the table that it was made of.
+fn damage(facts: &ModelFacts, plan: &Plan) -> f64 {
+    let table = facts.sensitivity.as_ref().unwrap();
+    let of = |name: &str, format| {
+        let group = table
+            .groups
+            .iter()
+            .find(|group| group.tensors[0] == name)
+            .unwrap();
+        let known = group.damages.iter().find(|(known, _)| *known == format);
+        known.map_or(0.0, |(_, damage)| *damage)
+    };
+    let kv = table.kv.iter().find(|(kv, _)| *kv == plan.kv_format).unwrap().1;
+    plan.tensors
+        .iter()
+        .map(|tensor| of(&tensor.name, tensor.format))
+        .sum::<f64>()
+        + kv
+}
+
+#[test]
+fn everything_stays_as_it_is_where_there_is_room_for_it() {
+    let facts = model(&[(100, 0.1), (200, 0.2)]);
+    for policy in [Policy::Quality, Policy::Balanced] {
+        let plan = plan(&devices(1 << 40, None), &facts, "m", &under(policy)).unwrap();
+        assert!(
+            plan.tensors
+                .iter()
+                .all(|tensor| tensor.format == BlockFormat::BF16)
+        );
+        assert_eq!((plan.kl, plan.kv_format), (Some(0.0), BlockFormat::F16));
+        assert_eq!((plan.context, plan.parallel), (MAX_DEFAULT_CONTEXT, 8));
+    }
+    let fast = plan(&devices(1 << 40, None), &facts, "m", &under(Policy::Speed)).unwrap();
+    assert!(stored(&fast) < Bytes(300 * COLS * 2) && fast.kl.unwrap() <= SPEED_KL);
+}
+
+#[test]
+fn a_table_of_another_model_changes_nothing() {
+    let mut facts = model(&[(100, 0.1)]);
+    facts.sensitivity.as_mut().unwrap().model = Digest([8; 32]);
+    let plan = plan(&devices(1 << 40, None), &facts, "m", &under(Policy::Speed)).unwrap();
+    assert_eq!((plan.kl, plan.tensors[0].format), (None, BlockFormat::BF16));
+}
+
+#[test]
+fn the_cpu_is_taken_only_when_asked_where_a_card_computes() {
+    let facts = model(&[(100, 0.1)]);
+    let both = devices(1 << 40, Some(1 << 30));
+    let taken =
+        |demand: &Demand| plan(&both, &facts, "m", demand).map(|plan| plan.segments[0].device.clone());
+    assert_eq!(taken(&Demand::default()), Ok("card".to_owned()));
+    let asked = Demand {
+        device: Some("cpu".to_owned()),
+        ..Demand::default()
+    };
+    assert_eq!(taken(&asked), Ok("cpu".to_owned()));
+    let small = plan(&devices(1 << 40, Some(1000)), &facts, "m", &Demand::default()).unwrap_err();
+    assert!(
+        small.nearest.iter().any(|words| words.starts_with("device cpu")),
+        "{small:?}"
+    );
+}
+
+#[test]
+fn a_floor_that_memory_does_not_reach_is_told_with_what_would_do() {
+    let facts = model(&[(4000, 0.3), (4000, 0.3)]);
+    let demand = Demand {
+        memory: Some(Bytes((1 << 20) + 1_000_000 + (512 * 1024) + 40_000)),
+        context: Some(512),
+        parallel: Some(1),
+        ..Demand::default()
+    };
+    let refused = plan(&devices(0, None), &facts, "m", &demand).unwrap_err();
+    assert!(
+        refused
+            .nearest
+            .iter()
+            .any(|words| words.contains("policy quality")),
+        "{refused:?}"
+    );
+    let quality = Demand {
+        policy: Some(Policy::Quality),
+        ..demand
+    };
+    let plan = plan(&devices(0, None), &facts, "m", &quality).unwrap();
+    assert!(
+        plan.kl.unwrap() > BALANCED_KL && plan.kl.unwrap() <= WORST_KL,
+        "{plan:?}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn plans_keep_their_promises(matrices in any_matrices(), memory in 1_u64 << 20..1 << 26, policy in 0_usize..3) {
+        let facts = model(&matrices);
+        let policy = Policy::ALL[policy];
+        let Ok(plan) = plan(&devices(memory, None), &facts, "m", &under(policy)) else { return Ok(()) };
+        prop_assert!(plan.bytes.total() <= Bytes(memory));
+        prop_assert!(plan.gap <= 1e-3);
+        let kl = plan.kl.unwrap();
+        prop_assert!((kl - damage(&facts, &plan)).abs() < 1e-9);
+        let floor = match policy {
+            Policy::Quality => WORST_KL,
+            Policy::Balanced => BALANCED_KL,
+            Policy::Speed => SPEED_KL,
+        };
+        prop_assert!(kl <= floor * (1.0 + 1e-9), "{kl}");
+        let formats: Vec<_> = plan.tensors.iter().map(|tensor| tensor.format).collect();
+        let costs = &facts.costs[0];
+        let (_, base) = costs.kv.iter().find(|(kv, _)| *kv == plan.kv_format).unwrap();
+        let footprint = (*base + costs.formats.adds(&formats).unwrap()).at(&plan.limits(), 2);
+        prop_assert_eq!(footprint.total() + facts.runtime.at(&plan.limits()), plan.bytes.total());
+    }
+
+    #[test]
+    fn more_memory_is_never_for_less(matrices in any_matrices(), memory in 1_u64 << 20..1 << 26, more in 0_u64..1 << 24) {
+        let facts = model(&matrices);
+        let Ok(small) = plan(&devices(memory, None), &facts, "m", &Demand::default()) else { return Ok(()) };
+        let large = plan(&devices(memory + more, None), &facts, "m", &Demand::default()).unwrap();
+        prop_assert!((large.context, large.parallel) >= (small.context, small.parallel));
+    }
+
+    #[test]
+    fn weights_keep_to_their_budget(matrices in any_matrices(), share in 0.05..1.2_f64) {
+        let facts = model(&matrices);
+        let budget = Bytes((facts.file_bytes.0 as f64 * share) as u64);
+        let asked = |weights| Demand { weights: Some(weights), ..Demand::default() };
+        let least: Bytes = facts.tensors.iter().map(|tensor| tensor.bytes_in(BlockFormat::Q2_K)).sum();
+        match plan(&devices(1 << 40, None), &facts, "m", &asked(budget)) {
+            Ok(found) => {
+                prop_assert!(stored(&found) <= budget);
+                let less = plan(&devices(1 << 40, None), &facts, "m", &asked(Bytes(budget.0 - budget.0 / 10)));
+                if let Ok(less) = less {
+                    prop_assert!(less.kl.unwrap() >= found.kl.unwrap() * (1.0 - 1e-3));
+                }
+            }
+            Err(refused) => {
+                prop_assert!(budget < least, "{refused}");
+                prop_assert!(refused.reason.contains("bytes of weights"), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_around_a_plan_has_it_and_falls(matrices in any_matrices(), memory in 1_u64 << 22..1 << 26) {
+        let facts = model(&matrices);
+        let inventory = devices(memory, None);
+        let Ok(plan) = plan(&inventory, &facts, "m", &Demand::default()) else { return Ok(()) };
+        let rows = around(&inventory, &facts, &Demand::default(), &plan);
+        prop_assert!(rows.windows(2).all(|pair| pair[0].weights < pair[1].weights));
+        prop_assert!(rows.windows(2).all(|pair| pair[0].kl >= pair[1].kl * (1.0 - 1e-3)));
+        prop_assert!(rows.iter().filter(|row| row.chosen).count() <= 1);
+        prop_assert!(rows.iter().filter(|row| row.chosen).all(|row| row.fits && row.total == plan.bytes.total()));
+    }
+}
