@@ -67,8 +67,9 @@ def test_an_inventory_is_all_that_a_plan_needs(measured, daemon, tmp_path):
     del cpu["measured"]
     done = daemon.mains("plan", "pilot", "--inventory", "-", "--json", input=json.dumps(inventory))
     plan = json.loads(done.stdout)
-    assert plan["segments"][0]["device"] == "far" and plan["segments"][0]["threads"] == 100
-    assert plan["bytes"]["scratch"] > elsewhere["bytes"]["scratch"] and "predicted" not in plan
+    assert plan["segments"][0]["device"] == "far"
+    assert plan["bytes"]["scratch"] > elsewhere["bytes"]["scratch"]
+    assert plan["predicted"]["decode_tokens_per_s"] is None
     cpu["memory"].update(free_bytes=1 << 20)
     none = daemon.mains("plan", "pilot", "--inventory", "-", input=json.dumps(inventory))
     assert none.returncode == 3 and "far" in none.stdout
@@ -81,7 +82,6 @@ def test_a_plan_for_its_threads_is_what_that_box_loads(own_daemon, daemon):
     there = own_daemon(config="[daemon]\nthreads = 3\n")
     inventory = there.mains("devices", "--json").stdout
     planned = json.loads(daemon.mains("plan", "pilot", "--inventory", "-", "--json", input=inventory).stdout)
-    assert planned["segments"][0]["threads"] == 3
     assert there.mains("load", "pilot").returncode == 0
     assert there.json("plan", "pilot")["bytes"] == planned["bytes"]
     assert planned["bytes"] != daemon.json("plan", "pilot")["bytes"] or os.cpu_count() == 3
