@@ -50,7 +50,7 @@ impl Steps<Box<dyn LoadedModel>> {
             while first < tokens {
                 let end = tokens.min(first + LIMITS.rows as u32);
                 let wanted: &[u32] = if end == tokens { &[end - first - 1] } else { &[] };
-                self.step(&[first..end], wanted)?;
+                self.step(std::slice::from_ref(&(first..end)), wanted)?;
                 first = end;
             }
             Ok(())
