@@ -207,11 +207,11 @@ impl<'a> Choices<'a> {
     }
 }
 
+/// Types with what each costs.
+type Damages<'a> = &'a [(BlockFormat, f64)];
+
 /// The table's groups whose tensors the model has: their indexes and damages.
-fn groups<'a>(
-    facts: &ModelFacts,
-    table: Option<&'a Sensitivity>,
-) -> Vec<(Vec<usize>, &'a [(BlockFormat, f64)])> {
+fn groups<'a>(facts: &ModelFacts, table: Option<&'a Sensitivity>) -> Vec<(Vec<usize>, Damages<'a>)> {
     let names = facts.tensors.iter().map(|tensor| tensor.name.as_str());
     let index: HashMap<&str, usize> = names.zip(0..).collect();
     let mut taken = vec![false; facts.tensors.len()];

@@ -53,18 +53,8 @@ fn devices(cpu: u64, card: Option<u64>) -> Inventory {
     }
 }
 
-/// A model of matrices with these rows, each as sensitive as its number says, in nats a token at two bits.
-fn model(matrices: &[(u64, f64)]) -> ModelFacts {
-    let tensors: Vec<TensorFacts> = matrices
-        .iter()
-        .enumerate()
-        .map(|(index, (rows, _))| TensorFacts {
-            name: format!("blk.{index}.ffn_up.weight"),
-            format: BlockFormat::BF16,
-            rows: *rows,
-            cols: COLS,
-        })
-        .collect();
+/// What tensors cost on the only driver.
+fn costs(tensors: &[TensorFacts]) -> DriverCosts {
     let adds = |tensor: &TensorFacts, format: BlockFormat| FootprintModel {
         weights: tensor.bytes_in(format),
         scratch_per_thread: Bytes(format.block_bytes() as u64 * 16),
@@ -79,6 +69,29 @@ fn model(matrices: &[(u64, f64)]) -> ModelFacts {
         activations_per_row: Bytes(64),
         ..FootprintModel::default()
     };
+    DriverCosts {
+        driver: "any".to_owned(),
+        kv: vec![(BlockFormat::F16, base(1024)), (BlockFormat::Q8_0, base(544))],
+        formats: FormatCosts {
+            base: base(1024),
+            kinds: tensors.iter().map(kind).collect(),
+            kind_of: (0..).take(tensors.len()).collect(),
+        },
+    }
+}
+
+/// A model of matrices with these rows, each as sensitive as its number says, in nats a token at two bits.
+fn model(matrices: &[(u64, f64)]) -> ModelFacts {
+    let tensors: Vec<TensorFacts> = matrices
+        .iter()
+        .enumerate()
+        .map(|(index, (rows, _))| TensorFacts {
+            name: format!("blk.{index}.ffn_up.weight"),
+            format: BlockFormat::BF16,
+            rows: *rows,
+            cols: COLS,
+        })
+        .collect();
     let damages = |worst: f64| {
         let halving = TYPES.iter().zip(0..);
         halving
@@ -97,15 +110,7 @@ fn model(matrices: &[(u64, f64)]) -> ModelFacts {
         chat: true,
         sampling: SamplingDefaults::default(),
         products: vec![Products::default(); tensors.len()],
-        costs: vec![DriverCosts {
-            driver: "any".to_owned(),
-            kv: vec![(BlockFormat::F16, base(1024)), (BlockFormat::Q8_0, base(544))],
-            formats: FormatCosts {
-                base: base(1024),
-                kinds: tensors.iter().map(kind).collect(),
-                kind_of: (0..).take(tensors.len()).collect(),
-            },
-        }],
+        costs: vec![costs(&tensors)],
         unsupported: Vec::new(),
         block_tokens: 16,
         runtime: RuntimeModel {
@@ -148,17 +153,17 @@ fn stored(plan: &Plan) -> Bytes {
 
 /// The damage of a plan by the table that it was made of.
 fn damage(facts: &ModelFacts, plan: &Plan) -> f64 {
-    let table = facts.sensitivity.as_ref().unwrap();
+    let table = facts.sensitivity.as_ref().expect("the model was measured");
     let of = |name: &str, format| {
-        let group = table
-            .groups
-            .iter()
+        let mut groups = table.groups.iter();
+        let group = groups
             .find(|group| group.tensors[0] == name)
-            .unwrap();
+            .expect("every tensor was measured");
         let known = group.damages.iter().find(|(known, _)| *known == format);
         known.map_or(0.0, |(_, damage)| *damage)
     };
-    let kv = table.kv.iter().find(|(kv, _)| *kv == plan.kv_format).unwrap().1;
+    let kv = table.kv.iter().find(|(kv, _)| *kv == plan.kv_format);
+    let kv = kv.expect("its type of keys was measured").1;
     plan.tensors
         .iter()
         .map(|tensor| of(&tensor.name, tensor.format))

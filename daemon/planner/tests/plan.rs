@@ -107,8 +107,16 @@ fn kind(numbers: u64) -> Vec<(BlockFormat, FootprintModel)> {
 fn stated(facts: &ModelFacts, plan: &Plan) -> Bytes {
     let formats: Vec<_> = plan.tensors.iter().map(|tensor| tensor.format).collect();
     let costs = &facts.costs[0];
-    let (_, base) = costs.kv.iter().find(|(kv, _)| *kv == plan.kv_format).unwrap();
-    let footprint = *base + costs.formats.adds(&formats).unwrap();
+    let (_, base) = costs
+        .kv
+        .iter()
+        .find(|(kv, _)| *kv == plan.kv_format)
+        .expect("a plan's type of keys is one of its driver's");
+    let footprint = *base
+        + costs
+            .formats
+            .adds(&formats)
+            .expect("a plan's types are its driver's");
     footprint.at(&plan.limits(), 4).total() + facts.runtime.at(&plan.limits())
 }
 
