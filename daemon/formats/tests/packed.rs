@@ -1,4 +1,5 @@
 //! Files of packed weights: what is written is read, what is not whole is refused.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::io::Cursor;
 use std::path::Path;

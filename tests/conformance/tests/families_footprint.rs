@@ -1,6 +1,5 @@
 //! The bytes of a load are known where the device is not: the footprint that a driver states on one machine, at the
 //! threads of another, is what is allocated there.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use mains_conformance::families::{fixtures, load, open};
 use mains_conformance::ops::{available, cpu, reference};
