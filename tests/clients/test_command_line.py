@@ -46,11 +46,10 @@ def test_models_and_plan(daemon):
     plan = daemon.json("plan", "pilot")
     assert plan["model"] == "pilot" and plan["context"] == 2048 and len(plan["variant"]) == 64
     [segment] = plan["segments"]
-    assert segment.pop("threads") >= 1
     assert segment == {"device": "cpu", "driver": "cpu", "first_layer": 0, "last_layer": 5}
     parts = plan["bytes"]
     assert parts["total"] == sum(parts[part] for part in ("weights", "state", "activations", "scratch", "runtime"))
-    assert "17" not in plan["variant"][:0] and "weights" in daemon.mains("plan", "pilot").stdout
+    assert "weights" in daemon.mains("plan", "pilot").stdout
     small = daemon.json("plan", "pilot", "--context", "512", "--parallel", "1")
     assert small["context"] == 512 and small["parallel"] == 1 and small["bytes"]["total"] < parts["total"]
 
