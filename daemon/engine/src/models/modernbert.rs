@@ -58,7 +58,7 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     } else {
         NormKind::Layer
     };
-    let epsilon = key("attention.layer_norm_epsilon", "norm_eps");
+    let epsilon = key("attention.layer_norm_rms_epsilon", "norm_eps");
     let sizes = encoders::sizes(settings, epsilon, kind)?;
     let biases = settings.has_part("attention_bias", false, "blk.{}.attn_qkv.bias")?;
     let attention = Attention {
