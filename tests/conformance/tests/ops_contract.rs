@@ -159,7 +159,7 @@ fn weights_that_do_not_fit_are_refused_by_name() {
 #[test]
 fn what_is_not_supported_says_why() {
     let shape = LayerShape {
-        state: BlockFormat::Q8_0,
+        state: BlockFormat::Q5_0,
         ..LayerShape::default()
     };
     let graph = layer(&shape).unwrap();
@@ -170,9 +170,9 @@ fn what_is_not_supported_says_why() {
             .nodes()
             .iter()
             .find_map(|node| driver.supports(&graph, node, &formats).err());
-        let refused = refused.expect("a state in Q8_0 is not supported").to_string();
+        let refused = refused.expect("a state in Q5_0 is not supported").to_string();
         assert!(
-            refused.contains("attention") && refused.contains("Q8_0"),
+            refused.contains("attention") && refused.contains("Q5_0"),
             "{refused}"
         );
         let loaded = driver.load(Arc::clone(&graph), &weights, &LIMITS).err();

@@ -209,6 +209,7 @@ fn environment() -> Environment<'static> {
         .expect("the default delimiters are valid");
     environment.set_syntax(syntax);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_formatter(tojson::print);
     environment.set_fuel(Some(TEMPLATE_FUEL));
     environment.set_unknown_method_callback(python::method);
     environment.add_filter("tojson", tojson::tojson);

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, ErrorKind, State, Value};
+use minijinja::{Error, ErrorKind, Output, State, Value, escape_formatter};
 
 use crate::marks;
 
@@ -133,6 +133,19 @@ fn write_number(json: &mut String, value: &Value) {
     match f64::try_from(value.clone()) {
         Ok(number) if !value.is_integer() => json.push_str(&python_float(number)),
         _ => json.push_str(&value.to_string()),
+    }
+}
+
+/// Prints a value as a template's `{{ }}` does; a number that is not whole as Python's `str`.
+///
+/// # Errors
+/// As printing does.
+pub(super) fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match f64::try_from(value.clone()) {
+        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() && number.is_finite() => {
+            Ok(out.write_str(&python_float(number))?)
+        }
+        _ => escape_formatter(out, state, value),
     }
 }
 
