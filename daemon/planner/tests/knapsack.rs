@@ -94,6 +94,11 @@ proptest! {
             (found, best) => prop_assert!(false, "{found:?} {best:?}"),
         }
     }
+}
+
+proptest! {
+    // A hard model costs up to seconds of search.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     /// More groups than can be tried out: the bound has to be proved by the search itself.
     #[test]
