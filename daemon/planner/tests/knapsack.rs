@@ -97,8 +97,8 @@ proptest! {
 }
 
 proptest! {
-    // A hard model costs up to seconds of search.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+    // Hard models are rare among these: one in some hundreds.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     /// More groups than can be tried out: the bound has to be proved by the search itself.
     #[test]
@@ -113,7 +113,7 @@ proptest! {
         prop_assert!(found.bytes <= Bytes(budget));
         prop_assert!(found.gap <= GAP, "{}", found.gap);
         let back = least_bytes(&groups, found.damage).unwrap();
-        // The other way round the search may end at its bound of work: what it reports then still holds.
+        prop_assert!(back.gap <= GAP, "{}", back.gap);
         prop_assert!(back.bytes.0 as f64 <= found.bytes.0 as f64 * (1.0 + back.gap) + 1.0);
     }
 }

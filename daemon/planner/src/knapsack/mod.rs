@@ -5,6 +5,7 @@
 //! algorithm for the multiple-choice knapsack problem", 1995). The distance to the optimum is proved and reported.
 
 mod front;
+mod moves;
 mod relaxation;
 mod search;
 

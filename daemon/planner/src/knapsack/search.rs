@@ -1,6 +1,7 @@
 //! The search around the relaxation: which groups to move from where it has them.
 
 use super::front::{History, State, pareto, thin};
+use super::moves::{Moves, Rest, moves, rests};
 use super::relaxation::{Relaxed, relax, sum};
 
 /// One choice of a group.
@@ -28,38 +29,11 @@ const IGNORED: f64 = 1e-4;
 /// States in a front. Enough for all that matter of hundreds of groups, few enough for a step of some milliseconds.
 const FRONT: usize = 1 << 13;
 
-/// States that are looked at before the search settles for what the relaxation proves: a fraction of a second.
+/// States that are looked at before the search settles for what it has proved: a fraction of a second.
 const WORK: usize = 1 << 22;
 
-/// How a group may be moved from where the relaxation has it.
-#[derive(Debug)]
-struct Moves {
-    group: usize,
-    /// The least that any of them costs beyond the relaxation.
-    least: f64,
-    moves: Vec<Move>,
-}
-
-/// One item instead of another.
-#[derive(Debug, Clone, Copy)]
-struct Move {
-    item: u16,
-    weight: f64,
-    cost: f64,
-    /// What it costs beyond the relaxation.
-    beyond: f64,
-}
-
-/// What moves of the groups from some group on can do at best.
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    /// Weight that they can take away.
-    lighter: f64,
-    /// Cost beyond the relaxation, at least, of a unit of weight taken away.
-    taking: f64,
-    /// The same of a unit that is left of the limit, used or not.
-    leaving: f64,
-}
+/// Steps between two looks at all the groups that are still to come, which cost about as much as one step.
+const LOOK_AHEAD: usize = 4;
 
 /// One item a group, of least cost within `limit`; `None` when the lightest exceed it.
 pub(super) fn solve(groups: &[Vec<Item>], limit: f64) -> Option<Solved> {
@@ -81,8 +55,10 @@ struct Search<'a> {
     rests: Vec<Rest>,
     history: History,
     front: Vec<State>,
-    /// The cheapest selection within the limit.
-    best: State,
+    /// The cheapest selection within the limit: moves of two fronts' states.
+    best: [u32; 2],
+    /// Its cost, as a difference from the selection that the search starts from.
+    best_cost: f64,
     /// Cost of the selection that the search starts from.
     start: f64,
     /// What thinned fronts may have lost.
@@ -105,7 +81,8 @@ impl<'a> Search<'a> {
             moves,
             history: History::default(),
             front: vec![State::START],
-            best: State::START,
+            best: [State::START.last; 2],
+            best_cost: 0.0,
             start: sum(groups, &relaxed.picks, |item| item.cost),
             lost: 0.0,
             work: 0,
@@ -113,20 +90,26 @@ impl<'a> Search<'a> {
     }
 
     fn run(mut self) -> Solved {
+        let mut rest = f64::INFINITY;
         for step in 0..self.moves.len() {
             if self.front.is_empty() || self.moves[step].least >= self.open() {
                 break;
             }
             if self.work > WORK {
-                self.lost = f64::INFINITY;
+                rest = self.unsearched(step);
                 break;
             }
             self.step(step);
+            if step % LOOK_AHEAD == 0 {
+                self.look_ahead(step + 1);
+            }
         }
         let mut picks = self.relaxed.picks.clone();
-        self.history.apply(self.best.last, &mut picks);
+        for last in self.best {
+            self.history.apply(last, &mut picks);
+        }
         let found = sum(self.groups, &picks, |item| item.cost);
-        let proved = found - found * IGNORED - self.lost;
+        let proved = (found - found * IGNORED).min(self.relaxed.bound + rest) - self.lost;
         Solved {
             picks,
             bound: self.relaxed.bound.max(proved).min(found),
@@ -135,96 +118,78 @@ impl<'a> Search<'a> {
 
     /// Selections that cost less than this beyond the relaxation are looked for.
     fn open(&self) -> f64 {
-        let found = self.start + self.best.cost;
+        let found = self.start + self.best_cost;
         found - found * IGNORED - self.relaxed.bound
+    }
+
+    /// The least that what was not searched costs beyond the relaxation, when the search ends before `step`.
+    fn unsearched(&self, step: usize) -> f64 {
+        let (price, left) = (self.relaxed.price, self.relaxed.left);
+        let beyond = |state: &State| self.rests[step].beyond(state, price, left);
+        self.front.iter().map(beyond).fold(f64::INFINITY, f64::min)
     }
 
     /// Moves one more group.
     fn step(&mut self, step: usize) {
         let open = self.open();
-        let rest = self.rests[step + 1];
-        let Moves { group, ref moves, .. } = self.moves[step];
         let (price, left) = (self.relaxed.price, self.relaxed.left);
-        self.work += self.front.len() * (moves.len() + 1);
+        let rest = self.rests[step + 1];
+        let moves = &self.moves[step];
         let mut next = Vec::with_capacity(self.front.len() * 2);
         for state in &self.front {
-            let moved = moves.iter().filter(|one| one.beyond < open).map(|one| State {
-                weight: state.weight + one.weight,
-                cost: state.cost + one.cost,
-                last: state.last,
-                item: Some(one.item),
-            });
-            let all = moved.chain([*state]);
-            next.extend(all.filter(|state| hopeful(state, price, left, &rest, open)));
+            let applied = moves.applied(*state, open).inspect(|_| self.work += 1);
+            next.extend(applied.filter(|state| rest.beyond(state, price, left) < open));
         }
         pareto(&mut next);
         if next.len() > FRONT {
             self.lost += thin(&mut next, FRONT);
         }
-        self.history.record(&mut next, group);
+        self.history.record(&mut next, moves.group);
         self.front = next;
-        let within = self.front.partition_point(|state| state.weight <= left);
-        if let Some(state) = within.checked_sub(1).map(|at| self.front[at])
-            && state.cost < self.best.cost
-        {
-            self.best = state;
+        self.join(&[State::START]);
+    }
+
+    /// Joins the front with single moves of the groups from `step` on: a good selection is found long before the front has
+    /// grown to it, and what can not be better is then left out of the front.
+    fn look_ahead(&mut self, step: usize) {
+        let open = self.open();
+        let worth = self.moves[step..].iter().take_while(|moves| moves.least < open);
+        let mut single: Vec<State> = Vec::new();
+        for (number, moves) in (0_u32..).zip(worth) {
+            // The number of its group, until the entry in the history takes its place.
+            let unmoved = State {
+                last: number,
+                ..State::START
+            };
+            let moved = moves.applied(unmoved, open);
+            single.extend(moved.filter(|state| state.item.is_some()));
         }
+        self.work += single.len();
+        pareto(&mut single);
+        for state in &mut single {
+            let group = self.moves[step + state.last as usize].group;
+            state.last = State::START.last;
+            self.history.record(std::slice::from_mut(state), group);
+        }
+        self.join(&single);
     }
-}
 
-/// Whether some selection that goes on from `state` may cost less than `open` beyond the relaxation.
-fn hopeful(state: &State, price: f64, left: f64, rest: &Rest, open: f64) -> bool {
-    let over = state.weight - left;
-    let beyond = state.cost + price * state.weight;
-    if over > 0.0 {
-        over <= rest.lighter && beyond + rest.taking * over < open
-    } else {
-        beyond + rest.leaving * -over < open
-    }
-}
-
-fn moves(items: &[Item], relaxed: &Relaxed, group: usize) -> Moves {
-    let from = items[relaxed.picks[group]];
-    let moves: Vec<Move> = (0_u16..)
-        .zip(items)
-        .filter(|(item, to)| usize::from(*item) != relaxed.picks[group] && **to != from)
-        .map(|(item, to)| {
-            let (weight, cost) = (to.weight - from.weight, to.cost - from.cost);
-            // Below 0 only by rounding.
-            let beyond = (cost + relaxed.price * weight).max(0.0);
-            Move {
-                item,
-                weight,
-                cost,
-                beyond,
+    /// Looks for the best that a state of the front and one of `other`, which moves other groups, are together.
+    fn join(&mut self, other: &[State]) {
+        let mut fitting = other.len();
+        for state in &self.front {
+            let room = self.relaxed.left - state.weight;
+            while fitting > 0 && other[fitting - 1].weight > room {
+                fitting -= 1;
             }
-        })
-        .collect();
-    let least = moves.iter().map(|one| one.beyond).fold(f64::INFINITY, f64::min);
-    Moves { group, least, moves }
-}
-
-/// By step, what the steps from there on can do; one more than there are steps.
-fn rests(steps: &[Moves], price: f64) -> Vec<Rest> {
-    let mut rest = Rest {
-        lighter: 0.0,
-        taking: f64::INFINITY,
-        leaving: price,
-    };
-    let mut rests = vec![rest];
-    for step in steps.iter().rev() {
-        let mut lightest = 0.0_f64;
-        for one in &step.moves {
-            if one.weight < 0.0 {
-                lightest = lightest.max(-one.weight);
-                rest.taking = rest.taking.min(one.beyond / -one.weight);
-            } else if one.weight > 0.0 {
-                rest.leaving = rest.leaving.min(one.beyond / one.weight);
+            let Some(partner) = fitting.checked_sub(1).map(|at| other[at]) else {
+                break;
+            };
+            let cost = state.cost + partner.cost;
+            if cost < self.best_cost {
+                self.best_cost = cost;
+                self.best = [state.last, partner.last];
             }
         }
-        rest.lighter += lightest;
-        rests.push(rest);
     }
-    rests.reverse();
-    rests
 }
