@@ -284,7 +284,7 @@ CHECKS = [install, units_are_in_order, configure, socket_activation, an_answer_t
           the_clients_unit_is_recorded, nobody_is_refused, administration_is_for_administrators,
           devices_are_found_anew, a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog,
           a_worker_that_lives_is_left_alone, a_crash_restarts, a_stop_drains,
-          ("walls", "probe"), ("walls", "inspect"), ("walls", "run"), upgrade, remove, purge]
+          ("walls", "probe"), ("walls", "inspect"), ("walls", "run"), ("walls", "convert"), upgrade, remove, purge]
 
 
 def main():

@@ -69,7 +69,7 @@ scores() { # unit threshold
 }
 scores mainsd.service 15
 scores mains-probe.service 15
-for role in probe inspect run; do scores "mains-worker-$role@.service" 19; done
+for role in probe inspect run convert; do scores "mains-worker-$role@.service" 19; done
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

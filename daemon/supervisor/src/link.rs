@@ -193,6 +193,9 @@ pub(crate) const fn name(frame: &FromWorker) -> &'static str {
         FromWorker::Error(_) => "Error",
         FromWorker::Measuring { .. } => "Measuring",
         FromWorker::Measured(_) => "Measured",
+        FromWorker::Writing { .. } => "Writing",
+        FromWorker::Piece(_) => "Piece",
+        FromWorker::Written => "Written",
     }
 }
 

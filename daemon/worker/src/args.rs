@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Inspect(Walls),
     /// Load a model and generate.
     Run(Walls),
+    /// Make files of models' files for mainsd.
+    ConvertForDaemon(Walls),
     /// Convert a model into a GGUF file.
     Convert(crate::roles::convert::Arguments),
     /// Measure the importance of the columns of a model's matrices.
@@ -108,5 +110,5 @@ pub(crate) struct WallsTest {
 }
 
 fn role(word: &str) -> Result<Role, String> {
-    Role::from_name(word).ok_or_else(|| format!("no role is called {word:?}: probe, inspect or run"))
+    Role::from_name(word).ok_or_else(|| format!("no role is called {word:?}: probe, inspect, run or convert"))
 }

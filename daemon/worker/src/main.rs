@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Probe(walls) => role(Role::Probe, &walls),
         Command::Inspect(walls) => role(Role::Inspect, &walls),
         Command::Run(walls) => role(Role::Run, &walls),
+        Command::ConvertForDaemon(walls) => role(Role::Convert, &walls),
         Command::Convert(arguments) => roles::convert::run(arguments, &mut std::io::stdout()),
         Command::Importance(arguments) => roles::measure::run_importance(&arguments),
         Command::Measure(arguments) => roles::measure::run_measure(&arguments, &mut std::io::stdout()),
@@ -75,6 +76,7 @@ fn role(role: Role, asked: &Walls) -> Result<()> {
         }
         Role::Inspect => serve::serve(role, stream, walls, roles::inspect::work),
         Role::Run => serve::serve(role, stream, walls, roles::run::work),
+        Role::Convert => serve::serve(role, stream, walls, roles::orders::work),
     }
 }
 

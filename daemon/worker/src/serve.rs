@@ -13,6 +13,10 @@ use crate::inbox::{Inbox, Message, Outbox};
 /// Frames that wait for the daemon to read; then the working thread waits. A few steps of a full batch.
 const QUEUED_FRAMES: usize = 1024;
 
+/// Bytes of frames that leave together at the least, where more wait: pieces of files would be copied into one another without
+/// an end.
+const SENT_BYTES: usize = 1 << 20;
+
 /// Greets, then lets `work` answer what comes. Returns when the connection or the work ends; the caller ends the process then,
 /// whatever the working thread does.
 pub(crate) fn serve<P: Send + 'static>(
@@ -88,7 +92,9 @@ async fn write_all(mut queue: mpsc::Receiver<FromWorker>, stream: OwnedWriteHalf
     let mut writer = FrameWriter::new(stream);
     while let Some(frame) = queue.recv().await {
         writer.queue(frame)?;
-        while let Ok(frame) = queue.try_recv() {
+        while writer.pending() < SENT_BYTES
+            && let Ok(frame) = queue.try_recv()
+        {
             writer.queue(frame)?;
         }
         writer.flush().await?;

@@ -39,7 +39,7 @@ fn run() -> Result<()> {
     let word = std::env::args()
         .nth(1)
         .context("the first argument is the role")?;
-    let role = Role::from_name(&word).with_context(|| format!("no role is called {word:?}"))?;
+    let role = Role::from_command(&word).with_context(|| format!("no role is called {word:?}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -96,6 +96,10 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
                 for frame in answers::measured(driver, threads) {
                     frames.send(frame).await?;
                 }
+            }
+            ToWorker::Convert(_) => {
+                let refused = "the null worker has no weights to convert".to_owned();
+                frames.send(FromWorker::Error(refused)).await?;
             }
             ToWorker::Shutdown => break,
         }

@@ -83,9 +83,9 @@ impl Spawn for ForkSpawn {
     }
 }
 
-/// `mains-worker <role> [--allow-read PATH]... [--memory-max BYTES] --wall fork`.
+/// `mains-worker <role's command> [--allow-read PATH]... [--memory-max BYTES] --wall fork`.
 fn arguments(role: Role, limits: &Limits) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec![role.name().into()];
+    let mut arguments: Vec<OsString> = vec![role.command().into()];
     for path in &limits.readable {
         arguments.push("--allow-read".into());
         arguments.push(path.into());

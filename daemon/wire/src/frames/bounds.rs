@@ -36,6 +36,9 @@ pub const CHUNK_TEXT_BYTES: usize = 256 << 10;
 /// Bytes of one token: the longest of known vocabularies have a few hundred.
 pub const TOKEN_BYTES: usize = 4096;
 
+/// Bytes of a file in one frame: a thousand of them may wait in a worker at a time.
+pub const PIECE_BYTES: usize = 64 << 10;
+
 /// Tensors of a model: mixtures with one tensor an expert have some tens of thousands.
 pub const TENSORS: usize = 65_536;
 /// Drivers in a model's facts: every driver that we have, and those to come.

@@ -73,6 +73,15 @@ pub enum FromWorker {
     },
     /// What a driver was measured to do.
     Measured(Box<Measured>),
+    /// A file of so many bytes begins.
+    Writing {
+        /// All of them.
+        bytes: u64,
+    },
+    /// The next bytes of the file.
+    Piece(Vec<u8>),
+    /// The file is whole.
+    Written,
 }
 
 /// [`FromWorker`] on the wire. Variants are only added at the end.
@@ -112,6 +121,11 @@ pub enum FromWorkerWire {
         of: u32,
     },
     Measured(Box<MeasuredWire>),
+    Writing {
+        bytes: u64,
+    },
+    Piece(#[serde(with = "serde_bytes")] Vec<u8>),
+    Written,
 }
 
 impl Frame for FromWorker {
@@ -158,6 +172,9 @@ impl Frame for FromWorker {
             Self::Error(message) => FromWorkerWire::Error(message),
             Self::Measuring { done, of } => FromWorkerWire::Measuring { done, of },
             Self::Measured(measured) => FromWorkerWire::Measured(Box::new((*measured).into())),
+            Self::Writing { bytes } => FromWorkerWire::Writing { bytes },
+            Self::Piece(piece) => FromWorkerWire::Piece(piece),
+            Self::Written => FromWorkerWire::Written,
         }
     }
 
@@ -204,6 +221,12 @@ impl Frame for FromWorker {
             }
             FromWorkerWire::Measuring { done, of } => Self::Measuring { done, of },
             FromWorkerWire::Measured(measured) => Self::Measured(Box::new((*measured).try_into()?)),
+            FromWorkerWire::Writing { bytes } => Self::Writing { bytes },
+            FromWorkerWire::Piece(piece) => {
+                bounds::within("piece", piece.len(), bounds::PIECE_BYTES)?;
+                Self::Piece(piece)
+            }
+            FromWorkerWire::Written => Self::Written,
         })
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FrameError, bounds};
 
 /// Version of the frames. It changes with every change of their layout, which `tests/frames/golden.txt` records.
-pub const PROTOCOL_VERSION: u32 = 7;
+pub const PROTOCOL_VERSION: u32 = 8;
 
 /// Which build this is: `MAINS_BUILD_ID` of the compilation (packages set it), else the version. A worker of another
 /// build is drained after an upgrade.
@@ -26,11 +26,13 @@ pub enum Role {
     Inspect,
     /// Computes tokens.
     Run,
+    /// Makes files of models' files: a model in other types.
+    Convert,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Probe, Self::Inspect, Self::Run];
+    pub const ALL: [Self; 4] = [Self::Probe, Self::Inspect, Self::Run, Self::Convert];
 
     /// The word that commands, units and sockets carry.
     #[must_use]
@@ -39,7 +41,23 @@ impl Role {
             Self::Probe => "probe",
             Self::Inspect => "inspect",
             Self::Run => "run",
+            Self::Convert => "convert",
         }
+    }
+
+    /// The command of `mains-worker` that takes the role. Whoever types `convert` converts files by hand.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Convert => "convert-for-daemon",
+            other => other.name(),
+        }
+    }
+
+    /// The role that the command `command` of `mains-worker` takes.
+    #[must_use]
+    pub fn from_command(command: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.command() == command)
     }
 
     /// The role called `name`.

@@ -12,6 +12,7 @@
 
 pub mod bounds;
 mod codec;
+mod convert;
 mod error;
 mod events;
 mod facts;
@@ -26,6 +27,7 @@ mod sampling;
 mod to_worker;
 
 pub use codec::{Frame, FrameReader, FrameWriter, decode, encode};
+pub use convert::ConvertOrder;
 pub use error::FrameError;
 pub use from_worker::FromWorker;
 pub use hello::{BUILD_ID, DaemonHello, PROTOCOL_VERSION, Role, Wall, WorkerHello};

@@ -8,6 +8,7 @@ use mains_contract::Bytes;
 use mains_types::{Generate, Plan};
 use serde::{Deserialize, Serialize};
 
+use super::convert::{ConvertOrder, ConvertOrderWire};
 use super::generate::GenerateWire;
 use super::hello::DaemonHello;
 use super::plan::PlanWire;
@@ -66,6 +67,9 @@ pub enum ToWorker {
         /// Weights that it may load at a time.
         bytes: Bytes,
     },
+    /// To `convert`: put a model's tensors into other types. Answered by `Writing`, `Piece`s of a GGUF file in order and
+    /// `Written`, or by `Error`.
+    Convert(ConvertOrder),
 }
 
 /// [`ToWorker`] on the wire. Variants are only added at the end.
@@ -97,6 +101,7 @@ pub enum ToWorkerWire {
         threads: u32,
         bytes: u64,
     },
+    Convert(ConvertOrderWire),
 }
 
 impl Frame for ToWorker {
@@ -132,6 +137,7 @@ impl Frame for ToWorker {
                 threads,
                 bytes: bytes.0,
             },
+            Self::Convert(order) => ToWorkerWire::Convert(order.into()),
         }
     }
 
@@ -166,11 +172,12 @@ impl Frame for ToWorker {
                 threads,
                 bytes: Bytes(bytes),
             },
+            ToWorkerWire::Convert(order) => Self::Convert(order.try_into()?),
         })
     }
 }
 
-fn bounded_path(path: Vec<u8>) -> Result<PathBuf, FrameError> {
+pub(super) fn bounded_path(path: Vec<u8>) -> Result<PathBuf, FrameError> {
     bounds::within("path", path.len(), bounds::PATH_BYTES)?;
     Ok(OsString::from_vec(path).into())
 }

@@ -15,7 +15,7 @@ use mains_types::{
     GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
     Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
-use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
+use mains_wire::frames::{ConvertOrder, DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -62,8 +62,19 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         threads,
         bytes,
     });
+    let types = vec((text(), format()), 0..3);
+    let convert =
+        (path(), types, of(path()), any::<u32>()).prop_map(|(path, formats, importance, threads)| {
+            ToWorker::Convert(ConvertOrder {
+                path,
+                formats,
+                importance,
+                threads,
+            })
+        });
     prop_oneof![
         hello,
+        convert,
         (text(), any::<bool>()).prop_map(|(source, anew)| ToWorker::Probe { source, anew }),
         inspect,
         load,
@@ -122,6 +133,9 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
         text().prop_map(FromWorker::Error),
         any::<(u32, u32)>().prop_map(|(done, of)| FromWorker::Measuring { done, of }),
         measured().prop_map(|measured| FromWorker::Measured(Box::new(measured))),
+        any::<u64>().prop_map(|bytes| FromWorker::Writing { bytes }),
+        vec(any::<u8>(), 0..100).prop_map(FromWorker::Piece),
+        Just(FromWorker::Written),
     ]
 }
 

@@ -1,8 +1,9 @@
 //! What is beyond a bound is refused, and the refusal names the bound.
 
+use mains_contract::BlockFormat;
 use mains_types::{Prompt, Started, TensorFacts};
 use mains_wire::frames::{
-    DaemonHello, Frame, FrameError, FromWorker, Role, ToWorker, bounds, decode, encode,
+    ConvertOrder, DaemonHello, Frame, FrameError, FromWorker, Role, ToWorker, bounds, decode, encode,
 };
 
 use crate::samples;
@@ -141,4 +142,30 @@ fn another_version_or_role_is_told() {
     ));
     hello.protocol += 1;
     assert!(matches!(hello.check(Role::Run), Err(FrameError::Version { .. })));
+}
+
+#[test]
+fn files_are_bounded() {
+    let order = |name: String, count, path: &str| {
+        ToWorker::Convert(ConvertOrder {
+            path: path.into(),
+            formats: vec![(name, BlockFormat::Q4_K); count],
+            importance: None,
+            threads: 1,
+        })
+    };
+    assert_eq!(
+        refused(order(String::new(), bounds::TENSORS + 1, "/m")),
+        "convert.formats"
+    );
+    assert_eq!(
+        refused(order("a".repeat(bounds::NAME_BYTES + 1), 1, "/m")),
+        "convert.name"
+    );
+    let long = "a".repeat(bounds::PATH_BYTES + 1);
+    assert_eq!(refused(order(String::new(), 0, &long)), "path");
+    assert_eq!(
+        refused(FromWorker::Piece(vec![0; bounds::PIECE_BYTES + 1])),
+        "piece"
+    );
 }

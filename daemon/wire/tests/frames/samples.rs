@@ -11,7 +11,7 @@ use mains_types::{
     GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
     Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
-use mains_wire::frames::{DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
+use mains_wire::frames::{ConvertOrder, DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
 
 /// Every frame to a worker, with a name.
 pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
@@ -60,6 +60,15 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
                 threads: 2,
                 bytes: Bytes(1 << 30),
             },
+        ),
+        (
+            "to.convert",
+            ToWorker::Convert(ConvertOrder {
+                path: path(),
+                formats: vec![("output.weight".to_owned(), BlockFormat::Q4_K)],
+                importance: Some(path()),
+                threads: 2,
+            }),
         ),
     ]
 }
@@ -131,6 +140,9 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("from.error", FromWorker::Error("no such file".to_owned())),
         ("from.measuring", FromWorker::Measuring { done: 1, of: 300 }),
         ("from.measured", FromWorker::Measured(Box::new(measured()))),
+        ("from.writing", FromWorker::Writing { bytes: 9 }),
+        ("from.piece", FromWorker::Piece(vec![1, 2, 3])),
+        ("from.written", FromWorker::Written),
     ]
 }
 

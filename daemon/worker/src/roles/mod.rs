@@ -6,6 +6,7 @@ pub(crate) mod families;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod measure;
+pub(crate) mod orders;
 pub(crate) mod pack;
 pub(crate) mod probe;
 pub(crate) mod run;

@@ -37,7 +37,7 @@ fn filters(role: Role) -> Result<[BpfProgram; 2], seccompiler::BackendError> {
             denied.insert(libc::SYS_clone, vec![SeccompRule::new(vec![new_process()?])?]);
             program(denied, SeccompAction::Allow, refused())?
         }
-        Role::Inspect | Role::Run => {
+        Role::Inspect | Role::Run | Role::Convert => {
             let mut allowed = all(COMPUTE);
             for (call, argument) in OPENS {
                 allowed.insert(call, vec![SeccompRule::new(vec![reads_only(argument)?])?]);

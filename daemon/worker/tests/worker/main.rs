@@ -5,6 +5,7 @@
 mod commands;
 mod generate;
 mod memory;
+mod orders;
 mod packed;
 mod roles;
 mod segments;

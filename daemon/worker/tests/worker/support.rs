@@ -43,7 +43,7 @@ impl Worker {
     pub(crate) async fn start_reading(role: Role, path: &Path) -> Self {
         let (ours, theirs) = StdStream::pair().unwrap();
         let process = Command::new("sh")
-            .args(["-c", r#"exec "$0" "$@" 3<&0 </dev/null"#, PROGRAM, role.name()])
+            .args(["-c", r#"exec "$0" "$@" 3<&0 </dev/null"#, PROGRAM, role.command()])
             .args(["--wall", "fork", "--allow-read"])
             .arg(pilot().parent().unwrap())
             .arg("--allow-read")

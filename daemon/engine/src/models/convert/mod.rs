@@ -94,6 +94,13 @@ impl Conversion {
         &self.notes
     }
 
+    /// The format that the tensor called `name` has in the new file.
+    #[must_use]
+    pub fn format(&self, name: &str) -> Option<BlockFormat> {
+        let mut tensors = self.tensors.iter().map(|planned| &planned.spec);
+        Some(tensors.find(|spec| spec.name == name)?.format)
+    }
+
     /// Bytes of the file that [`Conversion::write`] makes.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
