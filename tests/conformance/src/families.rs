@@ -16,6 +16,9 @@ use crate::segments::{Piece, Segments};
 /// Published outputs, in the folder of their model.
 const OUTPUTS: &str = "reference.safetensors";
 
+/// The same in float64, of models whose published float32 is itself far from it.
+const PRECISE_OUTPUTS: &str = "float64.safetensors";
+
 /// Where the repository's fixtures are.
 #[must_use]
 pub fn fixtures() -> PathBuf {
@@ -161,6 +164,29 @@ impl Reference {
     pub fn in_folder(folder: &Path) -> Self {
         Self::at(&folder.join(OUTPUTS))
     }
+
+    /// What the same code computes in float64 (rounded once, at the end), where float32 is far from it.
+    ///
+    /// # Panics
+    /// As [`Reference::at`].
+    #[must_use]
+    pub fn precise_in_folder(folder: &Path) -> Option<Self> {
+        let path = folder.join(PRECISE_OUTPUTS);
+        path.exists().then(|| Self::at(&path))
+    }
+
+    /// The largest difference between the logits of this and of `precise`, in the deviations of this, as [`distance`].
+    ///
+    /// # Panics
+    /// When they are of different sizes.
+    #[must_use]
+    pub fn distance_from(&self, precise: &Self) -> f64 {
+        assert_eq!(self.positions, precise.positions, "logits at other positions");
+        assert_eq!(self.logits.len(), precise.logits.len(), "other rows");
+        let rows = self.logits.iter().flatten().zip(precise.logits.iter().flatten());
+        rows.map(|(own, precise)| difference(precise, own))
+            .fold(0.0, f64::max)
+    }
 }
 
 /// The model at `path` with its keys and values cached in `kv_format`.
@@ -234,7 +260,7 @@ pub fn greedy(engine: &mut Engine, prompts: &[(Vec<u32>, usize)], eos: &[u32]) -
 /// an encoder's hidden states, in their standard deviations.
 ///
 /// # Panics
-/// When the driver fails.
+/// When the driver fails, or gives what is no number.
 #[must_use]
 pub fn distance(model: &Model, driver: &dyn Driver, reference: &Reference) -> f64 {
     if reference.hidden.is_empty() {
@@ -278,12 +304,22 @@ fn distance_of_hidden(model: &Model, driver: &dyn Driver, reference: &Reference)
         found.extend(segments.step(&[piece], OutputName::Hidden));
     }
     assert_eq!(found.len(), reference.hidden.len());
+    assert_finite(&found);
     let pairs = found.iter().zip(&reference.hidden);
     let largest = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
     largest / standard_deviation(&reference.hidden)
 }
 
+/// What is no number would be lost in a maximum.
+fn assert_finite(numbers: &[f32]) {
+    assert!(
+        numbers.iter().all(|number| number.is_finite()),
+        "infinite or no number"
+    );
+}
+
 fn difference(found: &[f32], expected: &[f32]) -> f64 {
+    assert_finite(found);
     let deviation = standard_deviation(expected);
     let (found, expected) = (log_softmax(found), log_softmax(expected));
     let largest = found
