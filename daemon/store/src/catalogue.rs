@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mains_types::ModelSource;
+use mains_contract::Bytes;
+use mains_types::{ModelSource, Origin, model_files, split_part};
 
-use crate::{StoreError, check_name};
+use crate::{StoreError, check_name, pilot};
 
 /// A model by configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +28,21 @@ pub struct Catalogue {
     pub problems: Vec<StoreError>,
 }
 
-/// The models of `folder` and those of the configuration. A configured path wins over the store's model of the same name.
-pub(crate) fn catalogue(folder: &Path, configured: &[Configured]) -> Result<Catalogue, StoreError> {
+/// The models of `folder`, those that were `imported`, and those of the configuration. A configured path wins over the store's
+/// model of the same name, and an imported model over a file that was put there.
+pub(crate) fn catalogue(
+    folder: &Path,
+    imported: Vec<ModelSource>,
+    configured: &[Configured],
+) -> Result<Catalogue, StoreError> {
     let mut problems = Vec::new();
     let mut found = in_folder(folder, &mut problems)?;
+    for model in imported {
+        let (name, path) = (model.name.clone(), model.path.clone());
+        if let Some(hidden) = found.insert(name.clone(), model) {
+            problems.push(duplicate(&name, path, hidden.path));
+        }
+    }
     let mut seen: BTreeMap<&str, &Configured> = BTreeMap::new();
     for model in configured {
         check_name(&model.name)?;
@@ -43,8 +55,9 @@ pub(crate) fn catalogue(folder: &Path, configured: &[Configured]) -> Result<Cata
                 if let Some(reason) = what_is_wrong(path) {
                     problems.push(no_model(&model.name, path, reason));
                 }
-                if let Some(hidden) = found.insert(model.name.clone(), path.clone()) {
-                    problems.push(duplicate(&model.name, path.clone(), hidden));
+                let source = source(model.name.clone(), path.clone(), Origin::Configured);
+                if let Some(hidden) = found.insert(model.name.clone(), source) {
+                    problems.push(duplicate(&model.name, path.clone(), hidden.path));
                 }
             }
             None if !found.contains_key(&model.name) => {
@@ -53,11 +66,14 @@ pub(crate) fn catalogue(folder: &Path, configured: &[Configured]) -> Result<Cata
             None => {}
         }
     }
-    let models = found.into_iter().map(|(name, path)| source(name, path)).collect();
+    let models = found.into_values().collect();
     Ok(Catalogue { models, problems })
 }
 
-fn in_folder(folder: &Path, problems: &mut Vec<StoreError>) -> Result<BTreeMap<String, PathBuf>, StoreError> {
+fn in_folder(
+    folder: &Path,
+    problems: &mut Vec<StoreError>,
+) -> Result<BTreeMap<String, ModelSource>, StoreError> {
     let failed = |error| StoreError::io("read", folder, &error);
     let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -73,24 +89,30 @@ fn in_folder(folder: &Path, problems: &mut Vec<StoreError>) -> Result<BTreeMap<S
             problems.push(problem);
         } else if let [first, second, ..] = paths.as_slice() {
             problems.push(duplicate(&name, first.clone(), second.clone()));
-        } else {
-            models.extend(paths.pop().map(|path| (name, path)));
+        } else if let Some(path) = paths.pop() {
+            let origin = if name == pilot::NAME {
+                Origin::Embedded
+            } else {
+                Origin::Folder
+            };
+            models.insert(name.clone(), source(name, path, origin));
         }
     }
     Ok(models)
 }
 
-/// The name of the model at `path`, if one may be there.
+/// The name of the model at `path`, if one may be there. Of a split model the first part stands for all.
 fn name_of(path: &Path) -> Option<String> {
-    let is_gguf = path.extension().is_some_and(|extension| extension == "gguf");
-    let stem = if path.is_dir() && path.join("config.json").is_file() {
-        path.file_name()
-    } else if is_gguf && path.is_file() {
-        path.file_stem()
-    } else {
-        None
-    };
-    stem.map(|name| name.to_string_lossy().into_owned())
+    let file_name = path.file_name()?.to_string_lossy().into_owned();
+    if path.is_dir() {
+        return path.join("config.json").is_file().then_some(file_name);
+    }
+    let stem = file_name.strip_suffix(".gguf").filter(|_| path.is_file())?;
+    match split_part(&file_name) {
+        Some((name, 1, _)) => Some(name.to_owned()),
+        Some(_) => None,
+        None => Some(stem.to_owned()),
+    }
 }
 
 fn what_is_wrong(path: &Path) -> Option<&'static str> {
@@ -101,16 +123,33 @@ fn what_is_wrong(path: &Path) -> Option<&'static str> {
     }
 }
 
-fn source(name: String, path: PathBuf) -> ModelSource {
+fn source(name: String, path: PathBuf, origin: Origin) -> ModelSource {
     let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
     let since = written
         .unwrap_or(SystemTime::UNIX_EPOCH)
         .duration_since(SystemTime::UNIX_EPOCH);
     ModelSource {
+        bytes: bytes_of(&path),
         name,
         path,
         created: since.map_or(0, |since| since.as_secs()),
+        origin,
     }
+}
+
+/// Bytes of the files of the model at `path`, as far as they can be seen.
+fn bytes_of(path: &Path) -> Bytes {
+    let size = |path: PathBuf| {
+        fs::metadata(path)
+            .ok()
+            .filter(fs::Metadata::is_file)
+            .map(|found| Bytes(found.len()))
+    };
+    if !path.is_dir() {
+        return model_files(path).into_iter().filter_map(size).sum();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten();
+    entries.filter_map(|entry| size(entry.ok()?.path())).sum()
 }
 
 fn duplicate(name: &str, first: PathBuf, second: PathBuf) -> StoreError {
@@ -157,6 +196,7 @@ mod tests {
 
         let found = catalogue(
             folder.path(),
+            Vec::new(),
             &[configured("c", Some(&file)), configured("a", None)],
         )
         .unwrap();
@@ -164,6 +204,9 @@ mod tests {
         assert_eq!(names, ["a", "b", "c"]);
         assert_eq!(found.problems, []);
         assert!(found.models.iter().all(|model| model.created > 0));
+        assert_eq!(found.models[1].bytes, mains_contract::Bytes(2));
+        let origins: Vec<_> = found.models.iter().map(|model| model.origin.name()).collect();
+        assert_eq!(origins, ["folder", "folder", "configured"]);
     }
 
     #[test]
@@ -174,10 +217,25 @@ mod tests {
         }
         fs::create_dir(folder.path().join("twice")).unwrap();
         fs::write(folder.path().join("twice/config.json"), "{}").unwrap();
-        let found = catalogue(folder.path(), &[]).unwrap();
+        let found = catalogue(folder.path(), Vec::new(), &[]).unwrap();
         assert_eq!(found.models.len(), 1);
         assert!(matches!(found.problems[0], StoreError::Name { .. }));
         assert!(matches!(found.problems[1], StoreError::Duplicate { .. }));
+    }
+
+    #[test]
+    fn a_split_model_is_one_model() {
+        let folder = tempfile::tempdir().unwrap();
+        for (part, bytes) in [
+            ("a-00001-of-00002.gguf", "123"),
+            ("a-00002-of-00002.gguf", "4567"),
+        ] {
+            fs::write(folder.path().join(part), bytes).unwrap();
+        }
+        let found = catalogue(folder.path(), Vec::new(), &[]).unwrap();
+        assert_eq!((found.models.len(), &found.problems), (1, &Vec::new()));
+        assert_eq!((&*found.models[0].name, found.models[0].bytes.0), ("a", 7));
+        assert_eq!(found.models[0].path, folder.path().join("a-00001-of-00002.gguf"));
     }
 
     #[test]
@@ -186,15 +244,15 @@ mod tests {
         let path = folder.path().join("m");
         let twice = [configured("m", Some(&path)), configured("m", Some(folder.path()))];
         assert!(matches!(
-            catalogue(folder.path(), &twice),
+            catalogue(folder.path(), Vec::new(), &twice),
             Err(StoreError::Duplicate { .. })
         ));
         assert!(matches!(
-            catalogue(folder.path(), &[configured("a/b", Some(&path))]),
+            catalogue(folder.path(), Vec::new(), &[configured("a/b", Some(&path))]),
             Err(StoreError::Name { .. })
         ));
         assert!(matches!(
-            catalogue(folder.path(), &[configured("m", None)]),
+            catalogue(folder.path(), Vec::new(), &[configured("m", None)]),
             Err(StoreError::NoModel { .. })
         ));
     }
@@ -204,6 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let found = catalogue(
             folder.path(),
+            Vec::new(),
             &[configured("m", Some(&folder.path().join("none")))],
         )
         .unwrap();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use mains_contract::Bytes;
+
 /// Models on disk that are not in order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -30,6 +32,54 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// Something of what is to be imported can not be taken.
+    #[error("{what} {why}")]
+    Refused {
+        /// The file, or what else is at fault.
+        what: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Too little would be left of the disk.
+    #[error("{needed} more would leave less than 5 % of the disk free: {missing} are missing at {}; remove models with `mains rm`, or make room there", .path.display())]
+    NoRoom {
+        /// Where the store is.
+        path: PathBuf,
+        /// Bytes that are still to come.
+        needed: Bytes,
+        /// Bytes that would have to be free beyond those that are.
+        missing: Bytes,
+    },
+    /// The name belongs to something else.
+    #[error("{name} {why}")]
+    Taken {
+        /// The name.
+        name: String,
+        /// What has it, and what to do.
+        why: String,
+    },
+    /// There is no such import.
+    #[error("there is no import {id}; start it again")]
+    NoImport {
+        /// What was asked for.
+        id: String,
+    },
+    /// Bytes do not follow those that are there.
+    #[error("file {number} of the import goes on at byte {expected}")]
+    Offset {
+        /// The file's number.
+        number: usize,
+        /// Where its next bytes belong.
+        expected: Bytes,
+    },
+    /// Bytes are missing or were changed on their way.
+    #[error("{file} did not arrive as it was sent: {why}; import it again, what is safe is not sent twice")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        why: String,
     },
     /// The disk is full.
     #[error("no space left to write {}: free at least {needed} bytes", .path.display())]

@@ -4,6 +4,8 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use mains_types::model_files;
+
 use crate::StoreError;
 
 /// What changes when a model's files are replaced or written: for each its name, inode, size and time of change.
@@ -11,7 +13,7 @@ use crate::StoreError;
 pub struct Identity(Vec<(std::ffi::OsString, u64, u64, u64, i64, i64)>);
 
 impl Identity {
-    /// Of the file at `path`, or of the files right in the folder there.
+    /// Of the file at `path` and, where it is the first part of a split model, the others; or of the files right in the folder there.
     ///
     /// # Errors
     /// [`StoreError::Io`] when it is not there or may not be read.
@@ -19,7 +21,10 @@ impl Identity {
         let failed = |error| StoreError::io("read", path, &error);
         let metadata = fs::metadata(path).map_err(failed)?;
         if !metadata.is_dir() {
-            return Ok(Self(vec![entry(std::ffi::OsString::new(), &metadata)]));
+            let parts = model_files(path).into_iter();
+            let known =
+                parts.filter_map(|part| fs::metadata(&part).ok().map(|found| entry(part.into(), &found)));
+            return Ok(Self(known.collect()));
         }
         let mut entries = Vec::new();
         for file in fs::read_dir(path).map_err(failed)? {

@@ -3,16 +3,20 @@
 //! Invariant: no model's contents are interpreted here; they are hashed and copied only.
 
 mod catalogue;
+mod disk;
 mod error;
 mod identity;
+mod library;
 mod name;
 mod pilot;
 mod store;
 mod write;
 
 pub use catalogue::{Catalogue, Configured};
+pub use disk::{Disk, DiskFile, Space, SystemDisk};
 pub use error::StoreError;
 pub use identity::Identity;
+pub use library::{KEEP_INCOMING, Library, Placed, Removed, content_digest, stored_names};
 pub use name::{MAX_NAME_BYTES, check_name};
 pub use store::Store;
 pub use write::write_whole;

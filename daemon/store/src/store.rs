@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use mains_types::Digest;
+use mains_types::{Digest, ModelSource, Origin};
 
-use crate::{Catalogue, Configured, StoreError, catalogue, pilot, write};
+use crate::{Catalogue, Configured, Library, StoreError, SystemDisk, catalogue, pilot, write};
 
 /// The folder of a daemon's own models: `models` in its state folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+    library: Arc<Library>,
+    cleared: Vec<String>,
 }
 
 impl Store {
@@ -37,13 +41,30 @@ impl Store {
                 });
             }
         }
-        Ok(Self { folder })
+        let (library, cleared) = Library::open(&folder, Arc::new(SystemDisk), SystemTime::now())?;
+        Ok(Self {
+            folder,
+            library: Arc::new(library),
+            cleared,
+        })
     }
 
     /// Its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The imported models among them.
+    #[must_use]
+    pub const fn library(&self) -> &Arc<Library> {
+        &self.library
+    }
+
+    /// What crashes had left and was removed when the store was opened, in words.
+    #[must_use]
+    pub fn cleared(&self) -> &[String] {
+        &self.cleared
     }
 
     /// Where the weights of `variant`, packed for `driver`, are below `state_dir`: one file (`docs/packed-file.md`), linked
@@ -67,7 +88,17 @@ impl Store {
     /// [`StoreError`] when the configuration is not in order. What is wrong in the store folder costs the models that it
     /// concerns, and is told in [`Catalogue::problems`].
     pub fn catalogue(&self, configured: &[Configured]) -> Result<Catalogue, StoreError> {
-        catalogue::catalogue(&self.folder, configured)
+        let (imported, problems) = self.library.manifests()?;
+        let imported = imported.into_iter().map(|(name, manifest)| ModelSource {
+            name,
+            path: self.library.model_path(&manifest),
+            created: manifest.imported,
+            origin: Origin::Imported,
+            bytes: manifest.bytes(),
+        });
+        let mut catalogue = catalogue::catalogue(&self.folder, imported.collect(), configured)?;
+        catalogue.problems.extend(problems);
+        Ok(catalogue)
     }
 }
 

@@ -1,17 +1,18 @@
 //! Files that appear complete or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use mains_contract::Bytes;
 use mains_types::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
+use crate::disk::{Disk, SystemDisk};
 
 /// Workers of another user read models.
-const MODEL_MODE: u32 = 0o644;
+pub(crate) const MODEL_MODE: u32 = 0o644;
 
 /// Bytes read at once when a file is hashed.
 const READ_BYTES: usize = 256 << 10;
@@ -21,39 +22,38 @@ const READ_BYTES: usize = 256 << 10;
 /// # Errors
 /// [`StoreError::DiskFull`] or [`StoreError::Io`] names the path; what was there before stays.
 pub fn write_whole(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    write_whole_on(&SystemDisk, path, contents)
+}
+
+/// [`write_whole`] on any disk.
+pub(crate) fn write_whole_on(disk: &dyn Disk, path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    let result = write_synced(&temporary, contents)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_folder(path));
+    let result = write_synced(disk, &temporary, contents)
+        .and_then(|()| disk.rename(&temporary, path))
+        .and_then(|()| path.parent().map_or(Ok(()), |folder| disk.sync_folder(folder)));
     result.map_err(|error| {
         // What is left of it takes room and is of no use; the error that counts is the first one.
-        let _removed = fs::remove_file(&temporary);
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull {
-                path: path.to_owned(),
-                needed: contents.len() as u64,
-            },
-            _ => StoreError::io("write", path, &error),
-        }
+        let _removed = disk.remove_file(&temporary);
+        failed(path, Bytes::from(contents.len()), &error)
     })
 }
 
-fn write_synced(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(MODEL_MODE)
-        .open(path)?;
-    file.write_all(contents)?;
-    file.sync_all()
+fn write_synced(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = disk.open(path)?;
+    file.write_at(0, contents)?;
+    // A longer one may have been left there.
+    file.set_len(contents.len() as u64)?;
+    file.sync()
 }
 
-fn sync_folder(of: &Path) -> io::Result<()> {
-    match of.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
+/// The error of a write to `path` that needed `needed` bytes.
+pub(crate) fn failed(path: &Path, needed: Bytes, error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull {
+            path: path.to_owned(),
+            needed: needed.0,
+        },
+        _ => StoreError::io("write", path, error),
     }
 }
 

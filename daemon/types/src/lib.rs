@@ -8,6 +8,8 @@ mod model;
 mod plan;
 mod sampling;
 mod sensitivity;
+mod split;
+mod stored;
 mod usage;
 
 pub use generate::{
@@ -15,8 +17,12 @@ pub use generate::{
     Started, TokenChunk, TokenLogprob,
 };
 pub use identity::{Caller, Peer};
-pub use model::{Digest, DriverCosts, ModelFacts, ModelSource, RuntimeModel, SamplingDefaults, TensorFacts};
+pub use model::{
+    Digest, DriverCosts, ModelFacts, ModelSource, Origin, RuntimeModel, SamplingDefaults, TensorFacts,
+};
 pub use plan::{Around, Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Policy, Predicted, Segment};
 pub use sampling::{LogitBias, Sampling};
 pub use sensitivity::{GroupSensitivity, Sensitivity};
+pub use split::{model_files, split_name, split_part};
+pub use stored::{ImportFile, ImportKind, ImportRequest, ImportState, Manifest, ModelKind, StoredFile};
 pub use usage::{Settlement, UsageTotals};

@@ -11,6 +11,21 @@ use crate::Sensitivity;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
 
+impl Digest {
+    /// The digest that `text` writes as 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut digest = [0; 32];
+        for (byte, at) in digest.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        Some(Self(digest))
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
@@ -32,6 +47,36 @@ pub struct ModelSource {
     pub path: PathBuf,
     /// When it became known, seconds since 1970.
     pub created: u64,
+    /// How it came to be known.
+    pub origin: Origin,
+    /// Bytes of its files.
+    pub bytes: Bytes,
+}
+
+/// How a model came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The program carries it.
+    Embedded,
+    /// The configuration names its path.
+    Configured,
+    /// Somebody put it into the store folder.
+    Folder,
+    /// It was imported.
+    Imported,
+}
+
+impl Origin {
+    /// The word that commands and JSON carry.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Configured => "configured",
+            Self::Folder => "folder",
+            Self::Imported => "imported",
+        }
+    }
 }
 
 /// What the inspect role read from a model's files. A worker's word: bounded on arrival, believed for planning only.

@@ -1,5 +1,9 @@
 //! Files that the daemon keeps beside models. What is in them came from workers and is not trusted.
 
+mod incoming;
+mod manifest;
 mod sensitivity;
 
+pub use incoming::{read_incoming, write_incoming};
+pub use manifest::{MAX_MANIFEST_BYTES, ManifestError, read_manifest, write_manifest};
 pub use sensitivity::{FileError, MAX_SENSITIVITY_BYTES, read_sensitivity, write_sensitivity};

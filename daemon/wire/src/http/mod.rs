@@ -12,6 +12,10 @@
 //! | `GET /v1/usage?by=&since=`, `/v1/requests?since=&limit=` | [`UsageReport`], array of [`RequestRow`] |
 //! | `GET /healthz`, `/readyz` | [`ProbeBody`] |
 //! | `POST /admin/models/{id}/load`, `/unload` | [`ModelChanged`] |
+//! | `DELETE /admin/models/{id}?unload=` | [`RemovedBody`] |
+//! | `POST /admin/imports` of an [`ImportBody`] | [`ImportStateBody`] |
+//! | `PUT /admin/imports/{id}/files/{number}?offset=` of bytes | [`ReceivedBody`] |
+//! | `POST /admin/imports/{id}/finish` of a [`FinishBody`] | [`ImportEvent`]s, `application/x-ndjson` |
 //! | `POST /admin/reload` | [`ReloadBody`] |
 //! | `POST /admin/devices/measure?device=` | [`MeasureEvent`]s, `application/x-ndjson` |
 //! | `POST /admin/backup` | the bytes of a checked backup of the ledger, `application/vnd.sqlite3` |
@@ -32,6 +36,7 @@ mod error_body;
 mod families_body;
 mod fields;
 mod history_body;
+mod imports_body;
 mod inventory;
 mod json;
 mod ledger_body;
@@ -61,6 +66,10 @@ pub use devices_body::{
 pub use error_body::{ErrorBody, ErrorDetail};
 pub use families_body::{FamiliesBody, FamilyBody, FamilyDriverBody, LackBody};
 pub use history_body::SampleBody;
+pub use imports_body::{
+    FinishBody, ImportBody, ImportEvent, ImportFileBody, ImportStateBody, ImportedBody, ReceivedBody,
+    RemovedBody,
+};
 pub use inventory::InventoryError;
 pub use ledger_body::{RequestRow, UsageReport, UsageRow};
 pub use limits::{
