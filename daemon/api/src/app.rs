@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::AccessRules;
 use crate::metrics::Counters;
-use crate::{Backend, LogRing, Operator, Records};
+use crate::{Backend, LogRing, ModelStore, Operator, Records};
 
 /// The interface, ready to be served on its two sockets.
 pub struct App {
     pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) store: Arc<dyn ModelStore>,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) operator: Arc<dyn Operator>,
     pub(crate) logs: LogRing,
@@ -28,6 +29,7 @@ impl App {
     #[must_use]
     pub fn new(
         backend: Arc<dyn Backend>,
+        store: Arc<dyn ModelStore>,
         records: Arc<dyn Records>,
         operator: Arc<dyn Operator>,
         logs: LogRing,
@@ -36,6 +38,7 @@ impl App {
     ) -> Self {
         Self {
             backend,
+            store,
             records,
             operator,
             logs,

@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mains_ledger::LedgerError;
-use mains_supervisor::SupervisorError;
+use mains_supervisor::{StoreError, SupervisorError};
 use mains_types::{GenerationError, GenerationErrorKind};
 use mains_wire::http::{ErrorBody, ErrorDetail, RequestError};
 
@@ -99,7 +99,7 @@ impl From<SupervisorError> for ApiError {
                 (StatusCode::BAD_GATEWAY, "worker_lost")
             }
             SupervisorError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "model_unavailable"),
-            SupervisorError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store_error"),
+            SupervisorError::Store(error) => of_store(error),
             SupervisorError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         };
         let mut answer = Self::new(status, code, error.to_string());
@@ -110,6 +110,23 @@ impl From<SupervisorError> for ApiError {
                 answer
             }
             _ => answer,
+        }
+    }
+}
+
+/// What the store says, as HTTP has it.
+const fn of_store(error: &StoreError) -> (StatusCode, &'static str) {
+    match error {
+        StoreError::Name { .. } | StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "invalid_model"),
+        StoreError::Taken { .. } => (StatusCode::CONFLICT, "name_taken"),
+        StoreError::Offset { .. } => (StatusCode::CONFLICT, "wrong_offset"),
+        StoreError::Damaged { .. } => (StatusCode::CONFLICT, "damaged"),
+        StoreError::NoImport { .. } => (StatusCode::NOT_FOUND, "no_import"),
+        StoreError::NoRoom { .. } | StoreError::DiskFull { .. } => {
+            (StatusCode::INSUFFICIENT_STORAGE, "disk_full")
+        }
+        StoreError::Duplicate { .. } | StoreError::NoModel { .. } | StoreError::Io { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "store_error")
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The HTTP interface: one file a resource.
 //!
 //! [`serve`] accepts on a Unix socket and asks the kernel who is there; `access` decides which team that is; `router`
-//! finds the resource. Bodies are `mains-wire`'s, the work is the supervisor's behind [`Backend`], usage is read through
-//! [`Records`].
+//! finds the resource. Bodies are `mains-wire`'s, the work is the supervisor's behind [`Backend`] and [`ModelStore`], usage is
+//! read through [`Records`].
 //!
 //! Invariants: nobody but an admitted peer gets an answer other than 403; no prompt and no answer is ever logged; a
 //! client that goes away cancels what it asked for.
@@ -21,9 +21,11 @@ mod devices;
 mod errors;
 mod health;
 mod identity;
+mod imports;
 mod latency_metrics;
 mod log_ring;
 mod metrics;
+mod model_store;
 mod models;
 mod plan;
 mod query;
@@ -39,3 +41,4 @@ pub use access::{Access, AccessRules, Door, TeamMap};
 pub use app::App;
 pub use backend::{Backend, Operator, Records};
 pub use log_ring::{KEPT_LINES, LogRing};
+pub use model_store::ModelStore;

@@ -1,14 +1,16 @@
-//! `GET /v1/models`, `/v1/models/{id}`.
+//! `GET /v1/models`, `/v1/models/{id}`, and `DELETE /admin/models/{id}` on the administration socket.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use mains_wire::http::{ModelBody, ModelList};
+use mains_wire::http::{ModelBody, ModelList, RemovedBody};
+use serde::Deserialize;
 
 use crate::App;
 use crate::errors::ApiError;
+use crate::query::Query;
 
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
     let models = app.backend.models();
@@ -26,6 +28,29 @@ pub(crate) async fn read(
         Some(model) => Ok(Json(ModelBody::new(id, model.created))),
         None => Err(unknown(&id, models.iter().map(|model| &*model.name))),
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Removal {
+    /// Unload it first, when it is loaded.
+    #[serde(default)]
+    unload: bool,
+}
+
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(removal): Query<Removal>,
+) -> Result<Json<RemovedBody>, ApiError> {
+    let removed = app.store.remove(&id, removal.unload).await?;
+    let (bytes, shared_with) =
+        removed.map_or_else(Default::default, |removed| (removed.bytes.0, removed.shared_with));
+    Ok(Json(RemovedBody {
+        model: id,
+        bytes,
+        shared_with,
+    }))
 }
 
 fn unknown<'a>(id: &str, known: impl Iterator<Item = &'a str>) -> ApiError {

@@ -7,14 +7,14 @@ use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Router, body::Body};
 use mains_types::Peer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{Door, Scope};
 use crate::errors::ApiError;
-use crate::{App, admin, chat, completions, devices, health, metrics, models, plan, status, usage};
+use crate::{App, admin, chat, completions, devices, health, imports, metrics, models, plan, status, usage};
 
 /// The routes of one socket. Requests must carry a [`Peer`] as extension.
 pub(crate) fn router(app: &Arc<App>, door: Door) -> Router {
@@ -24,6 +24,10 @@ pub(crate) fn router(app: &Arc<App>, door: Door) -> Router {
             .route("/v1/chat/completions", post(chat::create))
             .route("/v1/completions", post(completions::create)),
         Door::Administration => routes
+            .route("/admin/imports", post(imports::begin))
+            .route("/admin/imports/{id}/files/{number}", put(imports::write))
+            .route("/admin/imports/{id}/finish", post(imports::finish))
+            .route("/admin/models/{id}", delete(models::remove))
             .route("/admin/models/{id}/load", post(admin::load))
             .route("/admin/models/{id}/unload", post(admin::unload))
             .route("/admin/devices/measure", post(devices::measure))

@@ -84,6 +84,8 @@ pub(crate) fn model(model: ModelStatus) -> http::ModelStatus {
     http::ModelStatus {
         name: model.name,
         path: model.path.display().to_string(),
+        origin: model.origin.name().to_owned(),
+        bytes: model.bytes.0,
         state: model.state.name().to_owned(),
         worker_pid: model.worker_pid,
         loaded_at: model.loaded_since.map(time),

@@ -87,6 +87,7 @@ async fn daemon(
     ));
     let app = Arc::new(App::new(
         Arc::new(supervisor.clone()),
+        Arc::new(supervisor.clone()),
         Arc::new(ledger.clone()),
         Arc::clone(&control) as Arc<dyn Operator>,
         log.ring,

@@ -22,8 +22,10 @@ impl Identity {
         let metadata = fs::metadata(path).map_err(failed)?;
         if !metadata.is_dir() {
             let parts = model_files(path).into_iter();
-            let known =
-                parts.filter_map(|part| fs::metadata(&part).ok().map(|found| entry(part.into(), &found)));
+            let known = parts.filter_map(|part| {
+                let found = fs::metadata(&part).ok()?;
+                Some(entry(part.file_name()?.to_owned(), &found))
+            });
             return Ok(Self(known.collect()));
         }
         let mut entries = Vec::new();
@@ -56,6 +58,11 @@ mod tests {
         fs::write(&file, "one").unwrap();
         let (before, folder_before) = (Identity::of(&file).unwrap(), Identity::of(folder.path()).unwrap());
         assert_eq!(before, Identity::of(&file).unwrap());
+        let whole = folder.path().join("m-00001-of-00002.gguf");
+        fs::write(&whole, "one").unwrap();
+        let alone = Identity::of(&whole).unwrap();
+        fs::write(folder.path().join("m-00002-of-00002.gguf"), "two").unwrap();
+        assert_ne!(alone, Identity::of(&whole).unwrap());
         fs::write(folder.path().join("new"), "two").unwrap();
         fs::rename(folder.path().join("new"), &file).unwrap();
         assert_ne!(before, Identity::of(&file).unwrap());

@@ -71,6 +71,11 @@ impl Context {
         Ok(self.tables.with_table(facts).await)
     }
 
+    /// The same files are at `to` now.
+    pub(crate) fn moved(&self, from: &Path, to: &Path) {
+        self.inspector.moved(from, to);
+    }
+
     /// The devices as models are planned on them, with `threads` where that is configured and what was measured.
     pub(crate) async fn inventory(
         &self,

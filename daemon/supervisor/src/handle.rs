@@ -1,5 +1,7 @@
 //! The handle that the interface uses.
 
+mod imports;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +14,8 @@ use mains_types::{
     Plan, Started,
 };
 use tokio::sync::mpsc;
+
+pub use imports::{Description, ImportPhase, ImportStep, Imported};
 
 use crate::context::Context;
 use crate::devices::Freshness;
@@ -68,6 +72,9 @@ impl Supervisor {
         metering: Arc<dyn Metering>,
     ) -> Result<Self, SupervisorError> {
         let store = Store::open(&config.state_dir)?;
+        for cleared in store.cleared() {
+            tracing::warn!(what = %cleared, "the store was cleared of what a crash had left");
+        }
         let catalogue = catalogue(&store, &config)?;
         for problem in &catalogue.problems {
             tracing::warn!(%problem, "a model is not in order");
@@ -334,11 +341,18 @@ impl Supervisor {
 
     /// Looks for models that were put into the store folder, or taken out, since the last time.
     fn rescan(&self) {
+        if self.current().scanned.elapsed() >= RESCAN {
+            self.look_again();
+        }
+    }
+
+    /// Looks for them now.
+    fn look_again(&self) {
+        if self.inner.context.is_draining() {
+            return;
+        }
         let config = {
             let mut current = self.current();
-            if current.scanned.elapsed() < RESCAN || self.inner.context.is_draining() {
-                return;
-            }
             current.scanned = Instant::now();
             current.config.clone()
         };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mains_store::Identity;
-use mains_types::ModelFacts;
+use mains_types::{ModelFacts, model_files};
 use mains_wire::frames::{FromWorker, ToWorker};
 use tokio::sync::OnceCell;
 
@@ -39,6 +39,16 @@ impl Inspector {
         cell.get_or_try_init(read).await.cloned()
     }
 
+    /// What is known of the files at `from` is known of them at `to`, their new place.
+    pub(crate) fn moved(&self, from: &Path, to: &Path) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, cell)) = known.remove(from)
+            && Identity::of(to).is_ok_and(|now| now == before)
+        {
+            known.insert(to.to_owned(), (before, cell));
+        }
+    }
+
     fn cell(&self, path: &Path) -> Result<Cell, SupervisorError> {
         let identity = Identity::of(path)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +64,7 @@ impl Inspector {
 
     async fn read(&self, path: &Path) -> Result<ModelFacts, SupervisorError> {
         let limits = Limits {
-            readable: vec![path.to_owned()],
+            readable: model_files(path),
             memory: None,
         };
         let question = ToWorker::Inspect {

@@ -35,9 +35,10 @@ pub use config::{
     ModelConfig, SupervisorConfig,
 };
 pub use error::SupervisorError;
-pub use handle::{Generation, Supervisor};
+pub use handle::{Description, Generation, ImportPhase, ImportStep, Imported, Supervisor};
 pub use latency::{LATENCY_BOUNDS, Latencies, LatencyCounts};
 pub use mains_inventory::{SAMPLES, Sample};
+pub use mains_store::{Removed, StoreError};
 pub use measure::MeasureStep;
 pub use metering::{Meter, Metering};
 pub use spawn::fork::ForkSpawn;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mains_store::Store;
-use mains_types::Plan;
+use mains_types::{Plan, model_files};
 use mains_wire::frames::{FromWorker, ToWorker};
 use tokio_util::sync::CancellationToken;
 
@@ -43,10 +43,9 @@ pub(crate) async fn live(
         let (plan, room) = place(&context, &settings).await?;
         let packed = packed(&settings, &plan).await;
         let limits = Limits {
-            readable: [&settings.source.path]
+            readable: model_files(&settings.source.path)
                 .into_iter()
-                .chain(&packed)
-                .cloned()
+                .chain(packed.clone())
                 .collect(),
             memory: Some(plan.bytes.total()),
         };

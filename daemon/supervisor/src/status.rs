@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use mains_contract::Bytes;
+use mains_types::Origin;
 
 use crate::Latencies;
 
@@ -32,6 +33,10 @@ pub struct ModelStatus {
     pub name: String,
     /// Its file or folder.
     pub path: PathBuf,
+    /// How it came to be known.
+    pub origin: Origin,
+    /// Bytes of its files.
+    pub bytes: Bytes,
     /// What it is doing.
     pub state: ModelState,
     /// The worker's process id.

@@ -84,7 +84,7 @@ impl Origin {
 pub struct ModelFacts {
     /// Architecture, such as `qwen3`.
     pub family: String,
-    /// SHA-256 of the file, or of the folder's files in order of their names.
+    /// SHA-256 of the file, of the folder's files in order of their names, or of the parts of a split model in their order.
     pub digest: Digest,
     /// Bytes of the files.
     pub file_bytes: Bytes,

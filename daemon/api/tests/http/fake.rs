@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, Operator, Records};
+use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, ModelStore, Operator, Records};
 use mains_contract::{Device, DeviceKind, EccErrors, HealthState, Inventory, Memory};
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
 use mains_supervisor::{Generation, Latencies, MeasureStep, Sample, Status, SupervisorError, Totals};
@@ -35,6 +35,7 @@ pub(crate) struct Fake {
     pub(crate) open: Mutex<Option<mpsc::Sender<Event>>>,
     pub(crate) unready: Mutex<bool>,
     pub(crate) usage_teams: Mutex<Vec<Option<String>>>,
+    pub(crate) arrived: crate::fake_store::Arrived,
 }
 
 pub(crate) fn tokens(choice: u32, ids: &[u32], text: &str) -> Event {
@@ -88,6 +89,8 @@ impl Backend for Fake {
             name: "pilot".to_owned(),
             path: "/m/pilot.gguf".into(),
             created: 7,
+            origin: mains_types::Origin::Embedded,
+            bytes: mains_contract::Bytes(9),
         }]
     }
 
@@ -299,6 +302,7 @@ pub(crate) fn start() -> Served {
     let logs = LogRing::default();
     let app = Arc::new(App::new(
         Arc::clone(&fake) as Arc<dyn Backend>,
+        Arc::clone(&fake) as Arc<dyn ModelStore>,
         Arc::clone(&fake) as Arc<dyn Records>,
         Arc::new(FakeOperator(folder.path().to_owned())),
         logs.clone(),

@@ -3,5 +3,7 @@
 mod admin;
 mod bounds;
 mod fake;
+mod fake_store;
 mod generation;
+mod imports;
 mod reading;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mains_contract::Bytes;
-use mains_types::{Digest, ImportKind, ImportRequest, ImportState, StoredFile};
+use mains_types::{Digest, ImportKind, ImportRequest, ImportState, ModelKind, StoredFile};
 use mains_wire::files::{read_incoming, write_incoming};
 use sha2::{Digest as _, Sha256};
 
 use super::layout::received_names;
-use super::{Library, MAX_STATE_BYTES, read, space, state_path};
+use super::{Library, MAX_STATE_BYTES, entry, read, space, state_path};
 use crate::disk::{Disk, DiskFile};
 use crate::{StoreError, check_name, write};
 
@@ -190,10 +190,10 @@ impl Library {
         Ok(self.find(id)?.lock().request.clone())
     }
 
-    /// Where the files of an import lie until it is in the catalogue.
+    /// Where the model of an import is opened until it is in the catalogue.
     #[must_use]
-    pub fn incoming_files(&self, id: &str) -> PathBuf {
-        files_path(&self.arrivals().join(id))
+    pub fn incoming_path(&self, id: &str, kind: ModelKind, files: &[StoredFile]) -> PathBuf {
+        entry(&files_path(&self.arrivals().join(id)), kind, files)
     }
 
     /// Drops an import with everything that arrived.

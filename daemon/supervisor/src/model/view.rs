@@ -56,6 +56,8 @@ impl View {
         ModelStatus {
             name: self.settings.source.name.clone(),
             path: self.settings.source.path.clone(),
+            origin: self.settings.source.origin,
+            bytes: self.settings.source.bytes,
             state: self.state,
             worker_pid: self.worker_pid,
             loaded_since: self.loaded_since,

@@ -34,6 +34,10 @@ pub struct ModelStatus {
     pub name: String,
     /// Its file or folder.
     pub path: String,
+    /// `embedded`, `configured`, `folder` (put into the store by hand) or `imported`.
+    pub origin: String,
+    /// Bytes of its files.
+    pub bytes: u64,
     /// `stopped`, `starting`, `loading`, `ready`, `draining`, `stopping`, `backoff` or `failed`.
     pub state: String,
     /// The worker's process.

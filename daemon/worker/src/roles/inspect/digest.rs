@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use mains_contract::Bytes;
-use mains_types::Digest;
+use mains_types::{Digest, model_files};
 use sha2::{Digest as _, Sha256};
 
 /// Bytes that are hashed between two beats: a few milliseconds.
@@ -16,14 +16,24 @@ const CHUNK_BYTES: usize = 4 << 20;
 const EXTENSIONS: [&str; 3] = ["json", "jinja", "safetensors"];
 
 /// The digest of the file at `path`, as `sha256sum` prints it, and its size. For a folder the digest of a list, a line for each
-/// file that matters in order of their names: digest in hexadecimal, two spaces, name. `beat` is called after every chunk.
+/// file that matters in order of their names: digest in hexadecimal, two spaces, name; for a split model the same with the
+/// number of each part in place of its name. `beat` is called after every chunk.
 pub(super) fn of(path: &Path, mut beat: impl FnMut() -> Result<()>) -> Result<(Digest, Bytes)> {
-    if !path.is_dir() {
-        return of_file(path, &mut beat);
-    }
+    let listed = if path.is_dir() {
+        files(path)?
+    } else {
+        let parts = model_files(path);
+        if parts.len() == 1 {
+            return of_file(path, &mut beat);
+        }
+        let numbered = (1..).zip(parts);
+        numbered
+            .map(|(number, part)| (number.to_string(), part))
+            .collect()
+    };
     let mut list = Sha256::new();
     let mut total = Bytes::ZERO;
-    for (name, file) in files(path)? {
+    for (name, file) in listed {
         let (digest, bytes) = of_file(&file, &mut beat)?;
         list.update(format!("{digest}  {name}\n"));
         total += bytes;
@@ -85,6 +95,21 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(bytes, Bytes(3));
+    }
+
+    #[test]
+    fn a_split_model_is_all_its_parts_whatever_they_are_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &str| std::fs::write(folder.path().join(name), bytes).unwrap();
+        for (part, bytes) in [("00001", "one"), ("00002", "two")] {
+            write(&format!("a-{part}-of-00002.gguf"), bytes);
+            write(&format!("b-{part}-of-00002.gguf"), bytes);
+            write(&format!("c-{part}-of-00002.gguf"), "one");
+        }
+        let digest = |name: &str| of(&folder.path().join(name), || Ok(())).unwrap();
+        let first = digest("a-00001-of-00002.gguf");
+        assert_eq!((first, first.1), (digest("b-00001-of-00002.gguf"), Bytes(6)));
+        assert_ne!(first, digest("c-00001-of-00002.gguf"));
     }
 
     #[test]
