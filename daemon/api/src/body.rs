@@ -14,7 +14,7 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Bytes beyond the limit that are read and dropped, so that a client which writes everything before it reads gets the
 /// answer instead of a broken pipe.
-const DRAIN_BYTES: usize = 64 << 20;
+pub(crate) const DRAIN_BYTES: usize = 64 << 20;
 
 /// The whole body.
 ///

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -66,20 +66,14 @@ async fn take(
     mut at: Bytes,
     body: Body,
 ) -> Result<Json<ReceivedBody>, ApiError> {
-    let mut gathered = Vec::with_capacity(WRITE_BYTES);
     let mut chunks = body.into_data_stream();
-    let broken = loop {
-        let chunk = match chunks.next().await {
-            Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => break Some(error),
-            None => break None,
-        };
-        gathered.extend_from_slice(&chunk);
-        if gathered.len() >= WRITE_BYTES {
-            put(app, &id, number, &mut at, &mut gathered).await?;
+    let broken = match keep(app, &id, number, &mut at, &mut chunks).await {
+        Ok(broken) => broken,
+        Err(error) => {
+            drain(chunks).await;
+            return Err(error.into());
         }
     };
-    put(app, &id, number, &mut at, &mut gathered).await?;
     let received = app.store.settle(id, number).await?.0;
     match broken {
         None => Ok(Json(ReceivedBody { received })),
@@ -88,6 +82,40 @@ async fn take(
             "broken_body",
             format!("the request body broke off: {error}"),
         )),
+    }
+}
+
+/// Writes the bytes that come, to the end of the body or to where it breaks, which is returned.
+async fn keep(
+    app: &App,
+    id: &str,
+    number: usize,
+    at: &mut Bytes,
+    chunks: &mut BodyDataStream,
+) -> Result<Option<axum::Error>, SupervisorError> {
+    let mut gathered = Vec::with_capacity(WRITE_BYTES);
+    let broken = loop {
+        match chunks.next().await {
+            Some(Ok(chunk)) => gathered.extend_from_slice(&chunk),
+            Some(Err(error)) => break Some(error),
+            None => break None,
+        }
+        if gathered.len() >= WRITE_BYTES {
+            put(app, id, number, at, &mut gathered).await?;
+        }
+    };
+    put(app, id, number, at, &mut gathered).await?;
+    Ok(broken)
+}
+
+/// Drops what is still on its way, so that a client which writes everything before it reads gets the answer.
+async fn drain(mut chunks: BodyDataStream) {
+    let mut seen = 0_usize;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        seen = seen.saturating_add(chunk.len());
+        if seen > body::DRAIN_BYTES {
+            return;
+        }
     }
 }
 

@@ -42,6 +42,15 @@ pub(crate) enum Command {
     /// List the models that can be asked for.
     #[command(after_help = "Examples:\n  mains models\n  mains models --json")]
     Models(JsonArgs),
+    /// Bring a model into the store, as an administrator: a GGUF file, the first of a split one, a Hugging Face folder or a tar of either.
+    #[command(
+        after_help = "Examples:\n  mains import /media/usb/model.gguf\n  mains import ~/models/Some-Model --name some\n\n\
+        Cut off, it goes on where it stopped when it is started again."
+    )]
+    Import(ImportArgs),
+    /// Remove an imported model, as an administrator, with what was made of it.
+    #[command(after_help = "Examples:\n  mains rm some\n  mains rm some --unload")]
+    Rm(RmArgs),
     /// Show which model families each driver computes, and what it lacks for the others.
     #[command(
         after_help = "Examples:\n  mains families\n  mains families --json | jq -r '.families[].name'\n\n\
@@ -127,6 +136,32 @@ pub(crate) enum Command {
 pub(crate) struct ModelArgs {
     /// The model's name; `mains models` lists them.
     pub(crate) model: String,
+}
+
+/// `mains import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The model: a file or a folder.
+    pub(crate) path: PathBuf,
+    /// The name that clients will use; that of the file or folder when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mains rm`.
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// The model's name; `mains models` lists them.
+    pub(crate) model: String,
+    /// Unload it first, when its running requests have ended.
+    #[arg(long)]
+    pub(crate) unload: bool,
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Output for programs.

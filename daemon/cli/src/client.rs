@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -81,6 +81,19 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Response<Incoming>, ClientError> {
+        let body = Full::new(Bytes::from(body.unwrap_or_default()));
+        self.send_body(method, path, body).await
+    }
+
+    async fn send_body<B>(
+        &self,
+        method: Method,
+        path: &str,
+        body: B,
+    ) -> Result<Response<Incoming>, ClientError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|cause| ClientError::Unreachable {
@@ -97,7 +110,7 @@ impl Client {
             .uri(path)
             .header("host", "localhost")
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .body(body)
             .map_err(|error| self.broken(&error))?;
         sender
             .send_request(request)
@@ -113,6 +126,11 @@ impl Client {
         body: Option<Vec<u8>>,
     ) -> Result<Response<Incoming>, ClientError> {
         let response = self.send(method, path, body).await?;
+        self.accepted(response).await
+    }
+
+    /// `response` when it is a success, or the error that it tells.
+    async fn accepted(&self, response: Response<Incoming>) -> Result<Response<Incoming>, ClientError> {
         if response.status().is_success() {
             return Ok(response);
         }
@@ -163,6 +181,16 @@ impl Client {
         if body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
+        serde_json::from_slice(&body).map_err(|error| self.broken(&error))
+    }
+
+    /// Puts `body` to `path` as it comes and reads the JSON that is answered.
+    pub(crate) async fn put<T: DeserializeOwned, B>(&self, path: &str, body: B) -> Result<T, ClientError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let response = self.send_body(Method::PUT, path, body).await?;
+        let body = self.whole(self.accepted(response).await?).await?;
         serde_json::from_slice(&body).map_err(|error| self.broken(&error))
     }
 

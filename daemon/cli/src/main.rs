@@ -6,6 +6,8 @@ mod commands;
 mod exit;
 mod lines;
 mod output;
+mod progress;
+mod sending;
 mod size;
 mod sockets;
 mod sse;
@@ -18,7 +20,7 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    admin, ask, chat, devices, docs, families, logs, models, plan, siblings, status, support, usage,
+    admin, ask, chat, devices, docs, families, import, logs, models, plan, siblings, status, support, usage,
 };
 use crate::exit::Exit;
 use crate::sockets::Sockets;
@@ -43,6 +45,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Ask(args) => ask::run(&sockets.request, &args).await,
         Command::Devices(args) => devices::run(&sockets, &args).await,
         Command::Models(args) => models::run(sockets.widest().await, args.json).await,
+        Command::Import(args) => import::run(&sockets.admin, &args).await,
+        Command::Rm(args) => models::remove(&sockets.admin, &args).await,
         Command::Families(args) => families::run(args.json),
         Command::Plan(args) => plan::run(sockets.widest().await, &args).await,
         Command::Usage(args) => usage::run(&sockets, &args).await,

@@ -6,6 +6,7 @@ pub(crate) mod chat;
 pub(crate) mod devices;
 pub(crate) mod docs;
 pub(crate) mod families;
+pub(crate) mod import;
 pub(crate) mod logs;
 pub(crate) mod measure;
 pub(crate) mod models;
@@ -32,7 +33,12 @@ pub(crate) fn model_path(model: &str, rest: &str) -> String {
 
 /// The path of an administrator's action on a model.
 pub(crate) fn admin_model_path(model: &str, action: &str) -> String {
-    format!("/admin/models/{}/{action}", utf8_percent_encode(model, SEGMENT))
+    format!("{}/{action}", admin_path(model))
+}
+
+/// The path of a model as an administrator has it.
+pub(crate) fn admin_path(model: &str) -> String {
+    format!("/admin/models/{}", utf8_percent_encode(model, SEGMENT))
 }
 
 /// A path with the query's given values.

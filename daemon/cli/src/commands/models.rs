@@ -1,8 +1,11 @@
-//! `mains models`: what can be asked for.
+//! `mains models`: what can be asked for; `mains rm`.
 
+use hyper::Method;
 use jiff::Timestamp;
-use mains_wire::http::{ModelList, StatusBody};
+use mains_contract::Bytes;
+use mains_wire::http::{ModelList, RemovedBody, StatusBody};
 
+use crate::args::RmArgs;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output;
@@ -19,6 +22,8 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
     let mut table = Table::new(&[
         ("MODEL", Align::Left),
         ("STATE", Align::Left),
+        ("SIZE", Align::Right),
+        ("ORIGIN", Align::Left),
         ("SINCE", Align::Left),
     ]);
     for model in &models.data {
@@ -29,6 +34,8 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
         table.row([
             model.id.clone(),
             state.map_or("-", |status| &status.state).to_owned(),
+            state.map_or_else(|| "-".to_owned(), |status| Bytes(status.bytes).to_string()),
+            state.map_or("-", |status| &status.origin).to_owned(),
             since.map_or_else(
                 || "-".to_owned(),
                 |time| time.strftime("%Y-%m-%d %H:%M").to_string(),
@@ -36,5 +43,28 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
         ]);
     }
     output::text(&table.render())?;
+    Ok(Exit::Ok)
+}
+
+/// `mains rm`.
+pub(crate) async fn remove(admin: &Client, args: &RmArgs) -> anyhow::Result<Exit> {
+    let query = [("unload", args.unload.then(|| "true".to_owned()))];
+    let path = super::with_query(&super::admin_path(&args.model), query);
+    let response = admin.request(Method::DELETE, &path, None).await?;
+    let body = admin.whole(response).await?;
+    let removed: RemovedBody = serde_json::from_slice(&body)?;
+    if args.json {
+        output::json(&removed)?;
+        return Ok(Exit::Ok);
+    }
+    let rest = if removed.shared_with.is_empty() {
+        format!("{} are free now", Bytes(removed.bytes))
+    } else {
+        format!(
+            "its files stay, for {} has them too",
+            removed.shared_with.join(", ")
+        )
+    };
+    output::text(&format!("{} is removed; {rest}\n", removed.model))?;
     Ok(Exit::Ok)
 }
