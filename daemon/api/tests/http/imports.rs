@@ -66,86 +66,55 @@ async fn what_came_before_a_connection_broke_is_kept() {
     assert_eq!(*served.fake.arrived.safe.lock().unwrap(), "half of it".len());
 }
 
+async fn assert_refused(method: &str, path: &str, body: String, refusal: (u16, &str, &str)) {
+    let (status, code, word) = refusal;
+    let (found, answer) = start().json("admin.sock", method, path, body).await;
+    let error = &answer["error"];
+    assert_eq!(
+        (found.as_u16(), &error["code"]),
+        (status, &json!(code)),
+        "{method} {path}: {answer}"
+    );
+    assert!(error["message"].as_str().unwrap().contains(word), "{answer}");
+}
+
 #[tokio::test]
-async fn what_can_not_be_taken_says_why() {
-    let served = start();
-    let digests = json!({"digests": ["xy"]}).to_string();
-    for (method, path, body, status, code, word) in [
-        (
-            "POST",
-            "/admin/imports",
-            request("large"),
-            507,
-            "disk_full",
-            "1.0 MiB are missing",
-        ),
-        (
-            "POST",
-            "/admin/imports",
-            "{}".to_owned(),
-            400,
-            "invalid_json",
-            "missing field",
-        ),
-        (
-            "POST",
-            "/admin/imports",
-            request("m").replace("gguf\",\"o", "zip\",\"o"),
-            400,
-            "invalid_value",
-            "tar",
-        ),
-        (
-            "PUT",
-            "/admin/imports/abc/files/0?offset=9",
-            "x".to_owned(),
-            409,
-            "wrong_offset",
-            "byte 0",
-        ),
-        (
-            "PUT",
-            "/admin/imports/abc/files/x?offset=0",
-            "x".to_owned(),
-            400,
-            "invalid_value",
-            "numbered",
-        ),
-        (
-            "PUT",
-            "/admin/imports/abc/files/0",
-            "x".to_owned(),
-            400,
-            "invalid_query",
-            "offset",
-        ),
-        (
-            "POST",
-            "/admin/imports/abc/finish",
-            digests,
-            400,
-            "invalid_value",
-            "SHA-256",
-        ),
-        (
-            "DELETE",
-            "/admin/models/m",
-            String::new(),
-            409,
-            "name_taken",
-            "m is loaded",
-        ),
+async fn an_import_that_can_not_be_says_why() {
+    let zip = request("m").replace("gguf\",\"o", "zip\",\"o");
+    for (body, refusal) in [
+        (request("large"), (507, "disk_full", "1.0 MiB are missing")),
+        ("{}".to_owned(), (400, "invalid_json", "missing field")),
+        (zip, (400, "invalid_value", "tar")),
     ] {
-        let (found, answer) = served.json("admin.sock", method, path, body).await;
-        let error = &answer["error"];
-        assert_eq!(
-            (found.as_u16(), &error["code"]),
-            (status, &json!(code)),
-            "{method} {path}: {answer}"
-        );
-        assert!(error["message"].as_str().unwrap().contains(word), "{answer}");
+        assert_refused("POST", "/admin/imports", body, refusal).await;
     }
-    let (status, body) = served
+    let digests = json!({"digests": ["xy"]}).to_string();
+    let refusal = (400, "invalid_value", "SHA-256");
+    assert_refused("POST", "/admin/imports/abc/finish", digests, refusal).await;
+}
+
+#[tokio::test]
+async fn bytes_that_belong_nowhere_are_refused() {
+    for (path, refusal) in [
+        (
+            "/admin/imports/abc/files/0?offset=9",
+            (409, "wrong_offset", "byte 0"),
+        ),
+        (
+            "/admin/imports/abc/files/x?offset=0",
+            (400, "invalid_value", "numbered"),
+        ),
+        ("/admin/imports/abc/files/0", (400, "invalid_query", "offset")),
+    ] {
+        assert_refused("PUT", path, "x".to_owned(), refusal).await;
+    }
+}
+
+#[tokio::test]
+async fn a_loaded_model_stays_unless_it_is_unloaded() {
+    let refusal = (409, "name_taken", "m is loaded");
+    assert_refused("DELETE", "/admin/models/m", String::new(), refusal).await;
+    let (status, body) = start()
         .json("admin.sock", "DELETE", "/admin/models/m?unload=true", "")
         .await;
     assert_eq!((status, &body["model"]), (StatusCode::OK, &json!("m")));
