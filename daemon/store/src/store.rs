@@ -75,6 +75,21 @@ impl Store {
         folder.join(format!("{variant}.{driver}"))
     }
 
+    /// Where the importance of the columns of the model with this digest is below `state_dir`, when it was measured: a GGUF
+    /// file as llama.cpp's `imatrix` writes it.
+    #[must_use]
+    pub fn importance(state_dir: &Path, model: &Digest) -> PathBuf {
+        let folder = state_dir.join("models").join("measured");
+        folder.join(format!("{model}.gguf"))
+    }
+
+    /// Where the record of an unfinished measurement of the model with this digest is below `state_dir`.
+    #[must_use]
+    pub fn measuring(state_dir: &Path, model: &Digest) -> PathBuf {
+        let folder = state_dir.join("models").join("measured");
+        folder.join(format!("{model}.measuring"))
+    }
+
     /// Where the sensitivity table of the model with this digest is below `state_dir`, when it was measured.
     #[must_use]
     pub fn sensitivity(state_dir: &Path, model: &Digest) -> PathBuf {

@@ -196,6 +196,7 @@ pub(crate) const fn name(frame: &FromWorker) -> &'static str {
         FromWorker::Writing { .. } => "Writing",
         FromWorker::Piece(_) => "Piece",
         FromWorker::Written => "Written",
+        FromWorker::Group { .. } => "Group",
     }
 }
 

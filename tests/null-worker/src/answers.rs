@@ -152,10 +152,12 @@ fn with_weights(weights: Bytes) -> FootprintModel {
     }
 }
 
-/// Different for different paths; no digest of any content.
+/// Different for different paths and options.
 fn digest(path: &Path) -> Digest {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
+    // A folder has none.
+    std::fs::read(path).unwrap_or_default().hash(&mut hasher);
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&hasher.finish().to_le_bytes());
     Digest(digest)

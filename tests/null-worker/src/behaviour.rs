@@ -27,6 +27,12 @@ pub(crate) struct Behaviour {
     pub(crate) context: u32,
     /// `weights_mib`: weights in the facts.
     pub(crate) weights_mib: u64,
+    /// `groups`: groups of tensors that a measurement of sensitivity finds.
+    pub(crate) groups: u32,
+    /// `measure_after`: groups that one measurement gets done before `measure` happens.
+    pub(crate) measure_after: u32,
+    /// `measure`: what happens then, as at a load.
+    pub(crate) measure: Load,
     /// `memory_mib`: free memory of the only device of the inventory.
     pub(crate) memory_mib: u64,
 }
@@ -44,6 +50,18 @@ pub(crate) enum Load {
     Hang,
 }
 
+impl Load {
+    fn called(option: &str, value: &str) -> Result<Self> {
+        Ok(match value {
+            "ok" => Self::Ok,
+            "error" => Self::Error,
+            "die" => Self::Die,
+            "hang" => Self::Hang,
+            _ => bail!("{option}={value}: one of ok, error, die, hang"),
+        })
+    }
+}
+
 impl Default for Behaviour {
     fn default() -> Self {
         Self {
@@ -55,6 +73,9 @@ impl Default for Behaviour {
             load: Load::Ok,
             context: 2048,
             weights_mib: 16,
+            groups: 4,
+            measure_after: 0,
+            measure: Load::Ok,
             memory_mib: 1024,
         }
     }
@@ -102,16 +123,11 @@ impl Behaviour {
             "fail_after" => self.fail_after = Some(number()?),
             "context" => self.context = number()?,
             "weights_mib" => self.weights_mib = number()?.into(),
+            "groups" => self.groups = number()?,
+            "measure_after" => self.measure_after = number()?,
+            "measure" => self.measure = Load::called(option, value)?,
             "memory_mib" => self.memory_mib = number()?.into(),
-            "load" => {
-                self.load = match value {
-                    "ok" => Load::Ok,
-                    "error" => Load::Error,
-                    "die" => Load::Die,
-                    "hang" => Load::Hang,
-                    _ => bail!("load={value}: one of ok, error, die, hang"),
-                }
-            }
+            "load" => self.load = Load::called(option, value)?,
             _ => bail!("unknown option {option}"),
         }
         Ok(())

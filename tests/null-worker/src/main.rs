@@ -6,6 +6,7 @@
 mod answers;
 mod behaviour;
 mod generate;
+mod sensitivity;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -100,6 +101,9 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
             ToWorker::Convert(_) => {
                 let refused = "the null worker has no weights to convert".to_owned();
                 frames.send(FromWorker::Error(refused)).await?;
+            }
+            ToWorker::Sensitivity(order) => {
+                sensitivity::measure(&behaviour.with_file(&order.path)?, &order, &frames).await?;
             }
             ToWorker::Shutdown => break,
         }

@@ -118,7 +118,7 @@ fn damages(named: Vec<(String, f64)>) -> Result<Vec<(BlockFormat, f64)>, FileErr
     named.into_iter().map(damage).collect()
 }
 
-fn checked(damage: f64) -> Result<f64, FileError> {
+pub(super) fn checked(damage: f64) -> Result<f64, FileError> {
     if damage.is_finite() && damage >= 0.0 {
         Ok(damage)
     } else {
@@ -126,7 +126,7 @@ fn checked(damage: f64) -> Result<f64, FileError> {
     }
 }
 
-fn digest(text: &str) -> Result<Digest, FileError> {
+pub(super) fn digest(text: &str) -> Result<Digest, FileError> {
     let bad = || FileError::Json(format!("{text:?} is no SHA-256 digest"));
     if text.len() != 64 || !text.is_ascii() {
         return Err(bad());

@@ -9,6 +9,7 @@ use super::facts::FactsWire;
 use super::hello::WorkerHello;
 use super::inventory::ReportWire;
 use super::measured::MeasuredWire;
+use super::sensitivity::group;
 use super::{Frame, FrameError, bounds};
 
 /// A frame from a worker.
@@ -82,6 +83,13 @@ pub enum FromWorker {
     Piece(Vec<u8>),
     /// The file is whole.
     Written,
+    /// A group of a model's tensors was measured.
+    Group {
+        /// Its name.
+        name: String,
+        /// KL divergence with this group alone in its coarsest type, nats a token.
+        damage: f64,
+    },
 }
 
 /// [`FromWorker`] on the wire. Variants are only added at the end.
@@ -126,6 +134,10 @@ pub enum FromWorkerWire {
     },
     Piece(#[serde(with = "serde_bytes")] Vec<u8>),
     Written,
+    Group {
+        name: String,
+        damage: f64,
+    },
 }
 
 impl Frame for FromWorker {
@@ -175,6 +187,7 @@ impl Frame for FromWorker {
             Self::Writing { bytes } => FromWorkerWire::Writing { bytes },
             Self::Piece(piece) => FromWorkerWire::Piece(piece),
             Self::Written => FromWorkerWire::Written,
+            Self::Group { name, damage } => FromWorkerWire::Group { name, damage },
         }
     }
 
@@ -227,6 +240,10 @@ impl Frame for FromWorker {
                 Self::Piece(piece)
             }
             FromWorkerWire::Written => Self::Written,
+            FromWorkerWire::Group { name, damage } => {
+                let (name, damage) = group((name, damage))?;
+                Self::Group { name, damage }
+            }
         })
     }
 }

@@ -24,6 +24,7 @@ mod inventory;
 mod measured;
 mod plan;
 mod sampling;
+mod sensitivity;
 mod to_worker;
 
 pub use codec::{Frame, FrameReader, FrameWriter, decode, encode};
@@ -32,4 +33,5 @@ pub use error::FrameError;
 pub use from_worker::FromWorker;
 pub use hello::{BUILD_ID, DaemonHello, PROTOCOL_VERSION, Role, Wall, WorkerHello};
 pub use inherited::{CONNECTION_DESCRIPTOR, inherited_connection};
+pub use sensitivity::SensitivityOrder;
 pub use to_worker::ToWorker;

@@ -12,6 +12,7 @@ use super::convert::{ConvertOrder, ConvertOrderWire};
 use super::generate::GenerateWire;
 use super::hello::DaemonHello;
 use super::plan::PlanWire;
+use super::sensitivity::{SensitivityOrder, SensitivityOrderWire};
 use super::{Frame, FrameError, bounds};
 
 /// A frame to a worker.
@@ -70,6 +71,10 @@ pub enum ToWorker {
     /// To `convert`: put a model's tensors into other types. Answered by `Writing`, `Piece`s of a GGUF file in order and
     /// `Written`, or by `Error`.
     Convert(ConvertOrder),
+    /// To `convert`: measure what types cost a model. Answered by `Measuring` as it goes on and by a `Group` for each that was
+    /// measured; by the file of its importance (`Writing`, `Piece`s, `Written`) first, unless the order names one; at the end by
+    /// the file of its table, or by `Error`.
+    Sensitivity(SensitivityOrder),
 }
 
 /// [`ToWorker`] on the wire. Variants are only added at the end.
@@ -102,6 +107,7 @@ pub enum ToWorkerWire {
         bytes: u64,
     },
     Convert(ConvertOrderWire),
+    Sensitivity(SensitivityOrderWire),
 }
 
 impl Frame for ToWorker {
@@ -138,6 +144,7 @@ impl Frame for ToWorker {
                 bytes: bytes.0,
             },
             Self::Convert(order) => ToWorkerWire::Convert(order.into()),
+            Self::Sensitivity(order) => ToWorkerWire::Sensitivity(order.into()),
         }
     }
 
@@ -173,6 +180,7 @@ impl Frame for ToWorker {
                 bytes: Bytes(bytes),
             },
             ToWorkerWire::Convert(order) => Self::Convert(order.try_into()?),
+            ToWorkerWire::Sensitivity(order) => Self::Sensitivity(order.try_into()?),
         })
     }
 }

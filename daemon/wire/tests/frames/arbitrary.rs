@@ -15,7 +15,9 @@ use mains_types::{
     GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
     Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
-use mains_wire::frames::{ConvertOrder, DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
+use mains_wire::frames::{
+    ConvertOrder, DaemonHello, FromWorker, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -75,6 +77,7 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
     prop_oneof![
         hello,
         convert,
+        sensitivity(),
         (text(), any::<bool>()).prop_map(|(source, anew)| ToWorker::Probe { source, anew }),
         inspect,
         load,
@@ -86,6 +89,30 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         any::<u64>().prop_map(ToWorker::Resume),
         measure,
     ]
+}
+
+fn group() -> impl Strategy<Value = (String, f64)> {
+    (text(), 0.0..10.0)
+}
+
+fn sensitivity() -> impl Strategy<Value = ToWorker> {
+    let files = (path(), any::<[u8; 32]>(), of(path()));
+    let bounds = (any::<[u32; 3]>(), 0..1_u64 << 40, any::<bool>());
+    (files, bounds, vec(group(), 0..3)).prop_map(
+        |((path, model, importance), ([threads, texts, groups], seconds, whole), known)| {
+            ToWorker::Sensitivity(SensitivityOrder {
+                path,
+                model: Digest(model),
+                importance,
+                threads,
+                texts,
+                groups,
+                time: Duration::from_secs(seconds),
+                whole,
+                known,
+            })
+        },
+    )
 }
 
 /// A frame from a worker.
@@ -136,6 +163,7 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
         any::<u64>().prop_map(|bytes| FromWorker::Writing { bytes }),
         vec(any::<u8>(), 0..100).prop_map(FromWorker::Piece),
         Just(FromWorker::Written),
+        group().prop_map(|(name, damage)| FromWorker::Group { name, damage }),
     ]
 }
 

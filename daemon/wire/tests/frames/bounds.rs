@@ -169,3 +169,17 @@ fn files_are_bounded() {
         "piece"
     );
 }
+
+#[test]
+fn measurements_of_sensitivity_are_bounded() {
+    let mut many = samples::sensitivity();
+    many.known = vec![(String::new(), 0.0); bounds::TENSORS + 1];
+    assert_eq!(refused(ToWorker::Sensitivity(many)), "sensitivity.known");
+    for (name, damage, what) in [
+        ("a".repeat(bounds::NAME_BYTES + 1), 0.0, "group.name"),
+        (String::new(), f64::NAN, "group.damage"),
+        (String::new(), -1.0, "group.damage"),
+    ] {
+        assert_eq!(refused(FromWorker::Group { name, damage }), what);
+    }
+}

@@ -11,7 +11,9 @@ use mains_types::{
     GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
     Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
-use mains_wire::frames::{ConvertOrder, DaemonHello, FromWorker, Role, ToWorker, Wall, WorkerHello};
+use mains_wire::frames::{
+    ConvertOrder, DaemonHello, FromWorker, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
+};
 
 /// Every frame to a worker, with a name.
 pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
@@ -70,6 +72,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
                 threads: 2,
             }),
         ),
+        ("to.sensitivity", ToWorker::Sensitivity(sensitivity())),
     ]
 }
 
@@ -143,7 +146,29 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("from.writing", FromWorker::Writing { bytes: 9 }),
         ("from.piece", FromWorker::Piece(vec![1, 2, 3])),
         ("from.written", FromWorker::Written),
+        (
+            "from.group",
+            FromWorker::Group {
+                name: "output.weight".to_owned(),
+                damage: 0.25,
+            },
+        ),
     ]
+}
+
+/// An order with every field set.
+pub(crate) fn sensitivity() -> SensitivityOrder {
+    SensitivityOrder {
+        path: "/models/a.gguf".into(),
+        model: Digest([8; 32]),
+        importance: Some("/models/a.gguf".into()),
+        threads: 2,
+        texts: 24,
+        groups: 256,
+        time: Duration::new(7200, 5),
+        whole: true,
+        known: vec![("output.weight".to_owned(), 0.5)],
+    }
 }
 
 /// A request with every field set.

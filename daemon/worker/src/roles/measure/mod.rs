@@ -2,6 +2,7 @@
 
 pub(crate) mod table;
 pub(crate) mod texts;
+pub(crate) mod whole;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -19,9 +20,6 @@ use crate::drivers;
 use crate::roles::convert::importance as read_importance;
 use table::{Table, replace};
 use texts::Source;
-
-/// Budgets at which whole choices are measured for the table, in bits a weight: from the coarsest types to 8 bits.
-const WHOLE_BITS: [f64; 6] = [2.8, 3.4, 4.2, 5.2, 6.2, 7.5];
 
 /// Measure the importance of columns: the mean square of what flows into each.
 #[derive(Debug, clap::Args)]
@@ -129,7 +127,7 @@ pub(crate) fn run_importance(arguments: &ImportanceArguments) -> Result<()> {
 }
 
 /// Means as sums over one row: readers divide by the counts.
-fn write_importance(importance: &Importance, positions: usize, out: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn write_importance(importance: &Importance, positions: usize, out: &mut Vec<u8>) -> Result<()> {
     let metadata = [
         ("general.type".to_owned(), Value::String("imatrix".to_owned())),
         (
@@ -198,15 +196,8 @@ pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) ->
     let rows = measurement.table();
     table.set_groups(&rows);
     table.save(&arguments.table)?;
-    let weights: usize = measurement
-        .groups()
-        .iter()
-        .flat_map(|group| &group.shapes)
-        .map(|(rows, cols)| rows * cols)
-        .sum();
     table.whole = Vec::new();
-    for bits in WHOLE_BITS {
-        let budget = Bytes(bits_to_bytes(bits, weights));
+    for budget in whole::budgets(measurement.groups()) {
         // A budget below the smallest types has no choice.
         if let Ok(choice) = choose(measurement.groups(), &rows, budget, 1, &mut evaluator) {
             eprintln!(
@@ -305,14 +296,4 @@ fn identity(measured: &Measured, model: &Model, texts: &mains_measure::Texts) ->
         texts.positions(),
         texts.rows().len()
     )
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a budget to within a byte"
-)]
-fn bits_to_bytes(bits: f64, weights: usize) -> u64 {
-    (bits / 8.0 * weights as f64) as u64
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::vocabulary::Vocabulary;
 
 /// Tokens of a piece that a text is cut into.
-const PIECE_TOKENS: usize = 256;
+pub(crate) const PIECE_TOKENS: usize = 256;
 
 /// Where texts come from; the calibration text when nothing is given.
 #[derive(Debug, Clone, clap::Args)]
@@ -112,6 +112,15 @@ fn of_exam(file: &[u8]) -> Result<Rows> {
         Ok((ids, mask))
     };
     questions.into_iter().map(row).collect()
+}
+
+/// At most `rows` pieces of the calibration text, from all of its parts.
+pub(crate) fn calibration(model: &Model, rows: usize) -> Result<Texts> {
+    let (ids, masks) = pieces(model, CALIBRATION)?;
+    let step = ids.len().div_ceil(rows.max(1)).max(1);
+    let some = ids.into_iter().zip(masks).step_by(step).unzip();
+    let (ids, masks): Rows = some;
+    Ok(Texts::new(ids, masks, model.info.vocabulary, model.info.context)?)
 }
 
 fn pieces(model: &Model, text: &str) -> Result<Rows> {

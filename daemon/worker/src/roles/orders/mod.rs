@@ -3,6 +3,7 @@
 
 mod convert;
 mod pieces;
+mod sensitivity;
 
 use std::convert::Infallible;
 
@@ -17,6 +18,7 @@ pub(crate) fn work(inbox: Inbox<Infallible>, outbox: Outbox) -> Result<()> {
     loop {
         let outcome = match inbox.wait()? {
             Message::Frame(ToWorker::Convert(order)) => convert::answer(&order, &inbox, &outbox),
+            Message::Frame(ToWorker::Sensitivity(order)) => sensitivity::answer(order, &inbox, &outbox),
             Message::Frame(_) => bail!("this worker only makes files of models"),
         };
         if let Err(error) = outcome {
