@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use mains_types::Demand;
 
+use crate::BackgroundConfig;
+
 /// Everything that a supervisor is configured by. Only values: reading files is the daemon's work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SupervisorConfig {
@@ -24,6 +26,8 @@ pub struct SupervisorConfig {
     pub patience: Duration,
     /// Threads of a worker that computes on the CPU; the worker's own choice when absent.
     pub threads: Option<u32>,
+    /// Measure models while nothing else runs; not at all when absent.
+    pub background: Option<BackgroundConfig>,
 }
 
 impl SupervisorConfig {
@@ -39,6 +43,7 @@ impl SupervisorConfig {
             load_timeout: DEFAULT_LOAD_TIMEOUT,
             patience: DEFAULT_PATIENCE,
             threads: None,
+            background: None,
         }
     }
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use mains_contract::{Device, DeviceKind, Inventory};
 use mains_types::{GenerationErrorKind, ModelFacts};
 use tokio_util::task::TaskTracker;
 
+use crate::background::Desk;
 use crate::devices::{Devices, Freshness};
 use crate::inspect::Inspector;
 use crate::measure::Turn;
@@ -31,9 +33,11 @@ pub(crate) struct Context {
     pub(crate) reservations: Arc<Mutex<Reservations>>,
     pub(crate) measurements: Measurements,
     pub(crate) turn: Turn,
+    pub(crate) background: Desk,
     models: Mutex<BTreeMap<String, Model>>,
     totals: Mutex<Totals>,
     draining: AtomicBool,
+    started: Instant,
     /// Requests from their start to their settlement.
     pub(crate) requests: TaskTracker,
     /// Lives of workers, to the proof of their end.
@@ -51,15 +55,17 @@ impl Context {
         Self {
             devices: Devices::new(&spawn, Arc::clone(&reservations)),
             inspector: Inspector::new(Arc::clone(&spawn)),
-            tables: Tables::new(state_dir),
+            tables: Tables::new(state_dir.clone()),
             spawn,
             metering,
             reservations,
             measurements,
             turn: Turn::default(),
+            background: Desk::new(state_dir.clone()),
             models: Mutex::default(),
             totals: Mutex::default(),
             draining: AtomicBool::new(false),
+            started: tokio::time::Instant::now().into_std(),
             requests: TaskTracker::new(),
             lives: TaskTracker::new(),
         }
@@ -102,6 +108,15 @@ impl Context {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Since when nothing runs or is asked for; `None` while something does.
+    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+        let mut since = self.turn.interrupted().unwrap_or(self.started);
+        for model in self.models().values() {
+            since = since.max(model.quiet_since()?);
+        }
+        Some(since)
+    }
+
     /// Counts a request's end.
     pub(crate) fn count(&self, model: &str, error: Option<GenerationErrorKind>) {
         let outcome = error.map_or(OK, GenerationErrorKind::code);
@@ -114,6 +129,13 @@ impl Context {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.quiet_background();
+    }
+
+    /// Ends a measurement in the background and has its task look anew.
+    pub(crate) fn quiet_background(&self) {
+        self.turn.end_background();
+        self.background.changed.notify_one();
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -24,8 +24,8 @@ use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::settings::Settings;
 use crate::{
-    MeasureStep, Metering, ReservationStatus, Spawn, Status, SupervisorConfig, SupervisorError, measure,
-    place, relay,
+    BackgroundConfig, MeasureStep, Metering, ModelStatus, ReservationStatus, Spawn, Status, SupervisorConfig,
+    SupervisorError, background, measure, place, relay,
 };
 
 /// The store folder is looked at again for an unknown name, but not more often: names can be asked for by anybody.
@@ -95,6 +95,10 @@ impl Supervisor {
             }),
         };
         supervisor.apply(catalogue);
+        let context = &supervisor.inner.context;
+        context
+            .lives
+            .spawn(background::run(supervisor.clone(), Arc::clone(context)));
         Ok(supervisor)
     }
 
@@ -235,7 +239,15 @@ impl Supervisor {
     pub fn status(&self) -> Status {
         let context = &self.inner.context;
         let now = tokio::time::Instant::now().into_std();
-        let models = context.models().values().map(|model| model.status(now)).collect();
+        let status = |model: &Model| {
+            let status = model.status(now);
+            let sensitivity = context.background.state(&status.path);
+            ModelStatus {
+                sensitivity,
+                ..status
+            }
+        };
+        let models = context.models().values().map(status).collect();
         let held = |held: &crate::reservations::Held| ReservationStatus {
             model: held.model.clone(),
             device: held.device.clone(),
@@ -286,6 +298,7 @@ impl Supervisor {
         }
         self.current().config = config;
         self.apply(catalogue);
+        self.inner.context.quiet_background();
         Ok(())
     }
 
@@ -379,6 +392,12 @@ impl Supervisor {
             name: name.to_owned(),
             known: self.inner.context.models().keys().cloned().collect(),
         }
+    }
+
+    /// How models are measured in the background, and on how many threads.
+    pub(crate) fn background(&self) -> (Option<BackgroundConfig>, Option<u32>) {
+        let current = self.current();
+        (current.config.background, current.config.threads)
     }
 
     fn current(&self) -> std::sync::MutexGuard<'_, Current> {

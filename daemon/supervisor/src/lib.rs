@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing here opens a model's contents, and nothing a worker says is believed beyond its bounds.
 
+mod background;
 mod config;
 mod context;
 mod devices;
@@ -30,6 +31,7 @@ mod status;
 mod tables;
 mod worker;
 
+pub use background::BackgroundConfig;
 pub use config::{
     DEFAULT_KEEP_ALIVE, DEFAULT_LOAD_TIMEOUT, DEFAULT_PATIENCE, DEFAULT_QUEUE_LIMIT, DEFAULT_QUEUE_TIMEOUT,
     ModelConfig, SupervisorConfig,
@@ -44,4 +46,6 @@ pub use metering::{Meter, Metering};
 pub use spawn::fork::ForkSpawn;
 pub use spawn::systemd::SystemdSpawn;
 pub use spawn::{Limits, Role, Spawn, SpawnError, WorkerConnection, WorkerEnd, WorkerProcess};
-pub use status::{ModelState, ModelStatus, PlacedPlan, ReservationStatus, Status, TokenTotals, Totals};
+pub use status::{
+    ModelState, ModelStatus, PlacedPlan, ReservationStatus, SensitivityState, Status, TokenTotals, Totals,
+};

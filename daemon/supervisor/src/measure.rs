@@ -1,8 +1,8 @@
 //! Measures devices, one at a time and only while no model serves on them. A measurement never stands in a model's way: the
 //! first request or load ends it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use mains_contract::{Bytes, Device, DriverFacts, HealthState, Measured};
 use mains_wire::frames::{FromWorker, ToWorker};
@@ -56,19 +56,28 @@ pub enum MeasureStep {
     },
 }
 
-/// Who has the devices: models, or a measurement.
+/// Who has the devices: models, a measurement that somebody asked for, or one in the background, in this order.
 pub(crate) struct Turn {
     /// Changes whenever a model wants them.
     wanted: watch::Sender<()>,
+    /// Changes whenever anybody does, and when the background is to be quiet for another reason.
+    wanted_at_all: watch::Sender<()>,
+    /// When a model wanted them last.
+    interrupted: Mutex<Option<Instant>>,
     /// Written while a measurement runs, read while a model is placed.
     running: RwLock<()>,
+    /// Written while one runs in the background, read by all others.
+    in_background: RwLock<()>,
 }
 
 impl Default for Turn {
     fn default() -> Self {
         Self {
             wanted: watch::Sender::new(()),
+            wanted_at_all: watch::Sender::new(()),
+            interrupted: Mutex::default(),
             running: RwLock::new(()),
+            in_background: RwLock::new(()),
         }
     }
 }
@@ -76,21 +85,46 @@ impl Default for Turn {
 impl Turn {
     /// Ends a measurement, if one runs. Does not wait for its end.
     pub(crate) fn interrupt(&self) {
+        *self.interrupted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(tokio::time::Instant::now().into_std());
         self.wanted.send_replace(());
+        self.end_background();
     }
 
-    /// The same, and waits until its memory is free. None begins before the guard is dropped.
-    pub(crate) async fn take(&self) -> RwLockReadGuard<'_, ()> {
+    /// Ends a measurement in the background, if one runs. Does not wait for its end.
+    pub(crate) fn end_background(&self) {
+        self.wanted_at_all.send_replace(());
+    }
+
+    /// When a model wanted the devices last.
+    pub(crate) fn interrupted(&self) -> Option<Instant> {
+        *self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends measurements and waits until their memory is free. None begins before the guards are dropped.
+    pub(crate) async fn take(&self) -> [RwLockReadGuard<'_, ()>; 2] {
         self.interrupt();
-        self.running.read().await
+        [self.running.read().await, self.in_background.read().await]
     }
 
-    /// For a measurement; and what tells that a model wants the devices. `None` when somebody has them.
-    fn measure(&self) -> Option<(RwLockWriteGuard<'_, ()>, watch::Receiver<()>)> {
+    /// For a measurement that somebody asked for, which ends one in the background; and what tells that a model wants the devices.
+    /// `None` when somebody else has them.
+    async fn measure(&self) -> Option<(Guards<'_>, watch::Receiver<()>)> {
         let wanted = self.wanted.subscribe();
-        Some((self.running.try_write().ok()?, wanted))
+        let running = self.running.try_write().ok()?;
+        self.end_background();
+        Some(((running, self.in_background.read().await), wanted))
+    }
+
+    /// For a measurement in the background, and what tells that anybody wants the devices. `None` when somebody has them.
+    pub(crate) fn background(&self) -> Option<(RwLockWriteGuard<'_, ()>, watch::Receiver<()>)> {
+        let wanted = self.wanted_at_all.subscribe();
+        Some((self.in_background.try_write().ok()?, wanted))
     }
 }
+
+/// What keeps models and the background away.
+type Guards<'a> = (RwLockWriteGuard<'a, ()>, RwLockReadGuard<'a, ()>);
 
 /// Measures `asked`, or every device that a driver computes on. Dropping the receiver ends it.
 pub(crate) async fn measure(
@@ -176,7 +210,7 @@ async fn measure_one(
     steps: &mpsc::Sender<MeasureStep>,
 ) -> Result<Measured, String> {
     let driver = driver_of(device)?;
-    let Some((_turn, mut wanted)) = context.turn.measure() else {
+    let Some((_turn, mut wanted)) = context.turn.measure().await else {
         return Err("a model is being placed, or another measurement runs; try again in a moment".to_owned());
     };
     if let Some(reason) = busy(context, &device.id) {

@@ -182,6 +182,16 @@ impl Model {
         self.view().status(now)
     }
 
+    /// Since when it neither answers nor loads; `None` while it does.
+    pub(crate) fn quiet_since(&self) -> Option<Instant> {
+        let view = self.view();
+        let rests = matches!(
+            view.state,
+            ModelState::Ready | ModelState::Stopped | ModelState::Backoff | ModelState::Failed
+        );
+        (rests && view.running == 0 && view.queued == 0).then_some(view.last_used)
+    }
+
     /// Since when nobody needs it, if it is loaded and may be unloaded.
     pub(crate) fn evictable_since(&self) -> Option<Instant> {
         let view = self.view();

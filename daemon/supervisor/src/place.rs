@@ -21,6 +21,13 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// Promises the bytes of `plan`.
+    pub(crate) fn reserve(context: &Arc<Context>, plan: &Plan) -> Result<Self, Shortage> {
+        let id = context.reservations().reserve(plan)?;
+        let context = Arc::clone(context);
+        Ok(Self { context, id })
+    }
+
     /// The worker has allocated them.
     pub(crate) fn loaded(&self) {
         self.context.reservations().loaded(self.id);
@@ -164,6 +171,8 @@ fn as_planned(context: &Context, settings: &Settings, inventory: &Inventory) -> 
         .map(|candidate| candidate.model.as_str())
         .collect();
     released.push(name);
+    // A measurement in the background ends before a load takes its place.
+    released.push(crate::background::need::HOLDER);
     context.reservations().as_seen(inventory, &released)
 }
 

@@ -61,6 +61,51 @@ pub struct ModelStatus {
     pub walls_missing: Vec<String>,
     /// The last thing that went wrong.
     pub last_error: Option<String>,
+    /// What is known of what types of its tensors cost it.
+    pub sensitivity: SensitivityState,
+}
+
+/// How far the measurement of what types cost a model is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SensitivityState {
+    /// Nobody has looked: models are not measured in the background, or something else ran ever since.
+    #[default]
+    Unknown,
+    /// It is measured while nothing else runs.
+    Waiting {
+        /// Groups of tensors that were measured before.
+        groups: u32,
+        /// What it waits for beside idle time.
+        reason: Option<String>,
+    },
+    /// It is measured now.
+    Measuring {
+        /// Steps that are done: texts at first, then groups of tensors.
+        done: u32,
+        /// All of them; 0 before that is known.
+        of: u32,
+    },
+    /// There is a table, and loads are planned by it.
+    Measured,
+    /// Its tensors are quantized already and keep their types.
+    Kept,
+    /// It can not be measured and keeps its types, for this reason. Tried again when its files or this program change.
+    Failed(String),
+}
+
+impl SensitivityState {
+    /// The short name that tables and JSON carry.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Waiting { .. } => "waiting",
+            Self::Measuring { .. } => "measuring",
+            Self::Measured => "measured",
+            Self::Kept => "kept",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 /// The figures of a running plan.

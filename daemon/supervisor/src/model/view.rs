@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use mains_types::Plan;
 
 use crate::settings::Settings;
-use crate::{ModelState, ModelStatus, PlacedPlan};
+use crate::{ModelState, ModelStatus, PlacedPlan, SensitivityState};
 
 /// The state of a model as its task last published it.
 pub(super) struct View {
@@ -72,6 +72,7 @@ impl View {
                 .map(|until| until.saturating_duration_since(now)),
             walls_missing: self.walls_missing.clone(),
             last_error: self.last_error.clone(),
+            sensitivity: SensitivityState::default(),
         }
     }
 }

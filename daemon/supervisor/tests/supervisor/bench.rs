@@ -118,6 +118,16 @@ impl Bench {
                 .push(ModelConfig::new(*name, model_file(folder.path(), name, options)));
         }
         change(&mut config);
+        Self::start(folder, config)
+    }
+
+    /// Another daemon on the same folder, after this one was drained.
+    pub(crate) async fn again(self, config: SupervisorConfig) -> Self {
+        self.supervisor.drain(Duration::ZERO).await;
+        Self::start(self.folder, config)
+    }
+
+    fn start(folder: tempfile::TempDir, config: SupervisorConfig) -> Self {
         let rows = Arc::new(Rows::default());
         let spawn = Arc::new(ForkSpawn::new(null_worker()));
         let book = Arc::new(Book(Arc::clone(&rows)));

@@ -1,6 +1,7 @@
 //! The supervisor with real worker processes: null workers, forked.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod background;
 mod bench;
 mod lives;
 mod measure;
