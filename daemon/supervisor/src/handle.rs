@@ -348,6 +348,10 @@ impl Supervisor {
             };
             after.insert(name, model);
         }
+        if !before.is_empty() {
+            // One of them may be measured.
+            self.inner.context.quiet_background();
+        }
         before.values().for_each(Model::retire);
         *models = after;
     }
