@@ -82,7 +82,8 @@ def _logits(path, folder):
     without_repacking()
     folder = pathlib.Path(folder)
     asked = load_file(folder / "asked.safetensors")
-    model = llama_cpp.Llama(path, n_ctx=512, n_batch=512, n_threads=2, verbose=True, logits_all=True)
+    exact = {"type_k": llama_cpp.GGML_TYPE_F32, "type_v": llama_cpp.GGML_TYPE_F32}
+    model = llama_cpp.Llama(path, n_ctx=512, n_batch=512, n_threads=2, verbose=True, logits_all=True, **exact)
     rows = []
     for row in asked["ids"]:
         model.reset()

@@ -2,7 +2,7 @@
 
 use mains_contract::{BlockFormat, Graph, GraphError};
 
-use super::{Decoder, Encoder};
+use super::{Decoder, Encoder, GatedDelta, Mixer};
 
 /// A whole model.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,18 @@ impl Architecture {
                 context: encoder.context,
             },
         }
+    }
+
+    /// The linear attention by the gated delta rule that some layers have, the first if they differ.
+    #[must_use]
+    pub fn gated_delta(&self) -> Option<GatedDelta> {
+        let Self::Decoder(decoder) = self else {
+            return None;
+        };
+        decoder.layers.iter().find_map(|layer| match layer.instead {
+            Some(Mixer::GatedDelta(delta)) => Some(delta),
+            _ => None,
+        })
     }
 
     /// Whether it makes logits by a matrix that files may hold twice: as the embedding and for the logits.

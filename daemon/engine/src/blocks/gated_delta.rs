@@ -25,9 +25,21 @@ pub struct GatedDelta {
     pub activation: Activation,
     /// Norm of each value head that the rule gives.
     pub norm: Norm,
-    /// Whether the rows of two projections, `ssm_in` and `ssm_ba`, hold by key head what else four projections do:
-    /// query, key, values and gates; beta and decay.
-    pub fused: bool,
+    /// How projections hold the heads.
+    pub form: GatedDeltaForm,
+}
+
+/// How the projections of a [`GatedDelta`] hold the heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatedDeltaForm {
+    /// `attn_qkv`, `attn_gate`, `ssm_beta` and `ssm_alpha`, and value heads in the order in which key heads are repeated as
+    /// a whole: value head `i` has key head `i % key_heads`.
+    Tiled,
+    /// `attn_qkv`, `attn_gate` and `ssm_ba`, which holds beta and decay by key head; value heads of one key head are side
+    /// by side.
+    Grouped,
+    /// `ssm_in`, which holds query, key, values and gates by key head, and `ssm_ba`.
+    Fused,
 }
 
 /// What comes out of the projections.
@@ -48,11 +60,7 @@ impl GatedDelta {
         model_width: usize,
         input: ValueId,
     ) -> Result<ValueId, GraphError> {
-        let projected = if self.fused {
-            self.project_fused(graph, layer, model_width, input)?
-        } else {
-            self.project(graph, layer, model_width, input)?
-        };
+        let projected = self.project(graph, layer, model_width, input)?;
         let rule = self.push_rule(graph, layer, &projected)?;
         let normed = self
             .norm
@@ -76,53 +84,56 @@ impl GatedDelta {
         input: ValueId,
     ) -> Result<Projected, GraphError> {
         let (keys, values) = self.widths();
-        let mut linear = |name: &str, width: usize| {
+        let linear = |graph: &mut GraphBuilder, name: &str, width: usize| {
             Linear { biases: false }.push(graph, &format!("{layer}.{name}"), [width, model_width], input)
         };
-        Ok(Projected {
-            mixed: linear("attn_qkv", 2 * keys + values)?,
-            gate: linear("attn_gate", values)?,
-            beta: linear("ssm_beta", self.heads)?,
-            decay: linear("ssm_alpha", self.heads)?,
-        })
-    }
-
-    fn project_fused(
-        &self,
-        graph: &mut GraphBuilder,
-        layer: &str,
-        model_width: usize,
-        input: ValueId,
-    ) -> Result<Projected, GraphError> {
-        let (keys, values) = self.widths();
-        let shared = self.heads / self.key_heads.max(1);
-        let linear = Linear { biases: false };
-        let shape = [2 * (keys + values), model_width];
-        let all = linear.push(graph, &format!("{layer}.ssm_in"), shape, input)?;
-        let of_head = [
-            self.key_dim,
-            self.key_dim,
-            shared * self.value_dim,
-            shared * self.value_dim,
-        ];
-        let [query, key, value, gate] = slices(graph, all, of_head)?;
-        let mut mixed = query;
-        for part in [key, value] {
-            let concat = Op::Concat {
-                groups: 1,
-                broadcast: false,
-            };
-            mixed = graph.push(concat, &[mixed, part])?;
-        }
-        let shape = [2 * self.heads, model_width];
-        let both = linear.push(graph, &format!("{layer}.ssm_ba"), shape, input)?;
-        let [beta, decay] = slices(graph, both, [shared, shared])?;
+        let [mixed, gate] = if self.form == GatedDeltaForm::Fused {
+            let all = linear(graph, "ssm_in", 2 * (keys + values))?;
+            self.split(graph, all)?
+        } else {
+            let mixed = linear(graph, "attn_qkv", 2 * keys + values)?;
+            [mixed, linear(graph, "attn_gate", values)?]
+        };
+        let [beta, decay] = if self.form == GatedDeltaForm::Tiled {
+            let beta = linear(graph, "ssm_beta", self.heads)?;
+            [beta, linear(graph, "ssm_alpha", self.heads)?]
+        } else {
+            let both = linear(graph, "ssm_ba", 2 * self.heads)?;
+            slices(graph, both, [self.heads_of_key(); 2])?
+        };
         Ok(Projected {
             mixed,
             gate,
             beta,
             decay,
         })
+    }
+
+    /// Value heads that share a key head.
+    fn heads_of_key(&self) -> usize {
+        self.heads / self.key_heads.max(1)
+    }
+
+    /// Queries, keys and values side by side, and gates, from what has them by key head.
+    fn split(&self, graph: &mut GraphBuilder, all: ValueId) -> Result<[ValueId; 2], GraphError> {
+        let values = self.heads_of_key() * self.value_dim;
+        let [query, key, value, gate] = slices(graph, all, [self.key_dim, self.key_dim, values, values])?;
+        let mut mixed = query;
+        for part in [key, value] {
+            mixed = side_by_side(graph, mixed, part)?;
+        }
+        Ok([mixed, gate])
+    }
+
+    /// As many key heads as value heads, in their order, where the rule cannot tell it by itself.
+    fn repeated(&self, graph: &mut GraphBuilder, heads: ValueId) -> Result<ValueId, GraphError> {
+        let mut all = heads;
+        if self.form == GatedDeltaForm::Tiled {
+            for _ in 1..self.heads_of_key() {
+                all = side_by_side(graph, all, heads)?;
+            }
+        }
+        Ok(all)
     }
 
     fn push_rule(
@@ -148,13 +159,18 @@ impl GatedDelta {
         let key = graph.push(norm, &[key])?;
         let factor = Attention::usual_scale(self.key_dim);
         let query = graph.push(Op::Scale { factor }, &[query])?;
+        let (query, key) = (self.repeated(graph, query)?, self.repeated(graph, key)?);
+        let key_heads = match self.form {
+            GatedDeltaForm::Tiled => self.heads,
+            GatedDeltaForm::Grouped | GatedDeltaForm::Fused => self.key_heads,
+        };
         let decay = self.push_decay(graph, layer, projected.decay)?;
         let activation = Activation::Sigmoid;
         let beta = graph.push(Op::Activate { activation }, &[projected.beta])?;
         let rule = Op::GatedDelta {
             state: per_sequence(graph, self.heads * self.key_dim * self.value_dim),
             heads: self.heads,
-            key_heads: self.key_heads,
+            key_heads,
             key_dim: self.key_dim,
             value_dim: self.value_dim,
         };
@@ -177,6 +193,14 @@ fn per_sequence(graph: &mut GraphBuilder, width: usize) -> mains_contract::State
         width,
         format: BlockFormat::F32,
     })
+}
+
+fn side_by_side(graph: &mut GraphBuilder, left: ValueId, right: ValueId) -> Result<ValueId, GraphError> {
+    let concat = Op::Concat {
+        groups: 1,
+        broadcast: false,
+    };
+    graph.push(concat, &[left, right])
 }
 
 /// The parts, of these widths, of each group of as many numbers as they have together.

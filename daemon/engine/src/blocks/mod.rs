@@ -20,7 +20,7 @@ pub use attention::{Attention, HeadNorm, KeyValues};
 pub use decoder::{Arrangement, Decoder, DecoderLayer};
 pub use encoder::{Encoder, EncoderNorms};
 pub use experts::{Experts, SharedExpert};
-pub use gated_delta::GatedDelta;
+pub use gated_delta::{GatedDelta, GatedDeltaForm};
 pub use latent::LatentAttention;
 pub use mixer::Mixer;
 pub use mlp::{GatedMlp, Mlp, PlainMlp};

@@ -3,6 +3,8 @@
 use mains_blocks::BlockFormat;
 
 use super::transform::{Shape, Transform};
+use super::value_heads::HeadOrder;
+use crate::blocks::GatedDelta;
 
 /// Where the graph's tensor is in what files keep.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +15,8 @@ pub(super) struct Cut {
     pub(super) declared: [usize; 2],
     /// Query heads.
     pub(super) heads: usize,
+    /// Heads of linear attention.
+    pub(super) delta: Option<GatedDelta>,
 }
 
 impl Cut {
@@ -24,6 +28,9 @@ impl Cut {
     /// Whether the declared tensor can be in what is stored.
     pub(super) fn fits(&self, transform: Transform) -> bool {
         let [rows, cols] = self.declared;
+        if let Transform::ValueHeads(order) = transform {
+            return self.delta.is_some_and(|delta| self.fits_heads(order, &delta));
+        }
         let by_head = self.stored.rows.is_multiple_of(self.heads.max(1));
         match transform {
             Transform::LatentKeys => {
@@ -39,8 +46,39 @@ impl Cut {
         }
     }
 
+    fn fits_heads(&self, order: HeadOrder, delta: &GatedDelta) -> bool {
+        let stored = [self.stored.rows, self.stored.cols];
+        let along = order.along(stored);
+        let taken = order.sources(delta).len();
+        stored[along] == order.stored(delta)
+            && self.declared[along] == taken
+            && self.declared[1 - along] == stored[1 - along]
+    }
+
     /// The graph's tensor; it fits.
     pub(super) fn bytes(&self, transform: Transform, stored: &[u8]) -> Vec<u8> {
+        match (transform, &self.delta) {
+            (Transform::ValueHeads(order), Some(delta)) => self.reordered(order, delta, stored),
+            _ => self.taken(transform, stored),
+        }
+    }
+
+    /// Rows, numbers of a vector or columns in the order of the graph.
+    fn reordered(&self, order: HeadOrder, delta: &GatedDelta, stored: &[u8]) -> Vec<u8> {
+        let sources = order.sources(delta);
+        let shape = [self.stored.rows, self.stored.cols];
+        // What is moved as one: a row, or a number of each row.
+        let (lines, pieces) = match order.along(shape) {
+            0 => (1, shape[0]),
+            _ => (shape[0], shape[1]),
+        };
+        let piece = stored.len() / (lines * pieces).max(1);
+        let lines = stored.chunks_exact((pieces * piece).max(1));
+        let in_order = lines.flat_map(|line| sources.iter().map(|at| &line[at * piece..][..piece]));
+        in_order.flatten().copied().collect()
+    }
+
+    fn taken(&self, transform: Transform, stored: &[u8]) -> Vec<u8> {
         match transform {
             Transform::LatentKeys => self.keys(stored),
             Transform::LatentValues => {
@@ -100,6 +138,7 @@ mod tests {
             stored: LATENT,
             declared,
             heads: 2,
+            delta: None,
         };
         assert!(cut.fits(transform));
         cut.bytes(transform, &stored).into_iter().step_by(4).collect()

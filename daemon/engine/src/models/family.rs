@@ -205,7 +205,7 @@ pub enum Setting {
     Flag(bool),
     /// GGUF's array of `BOOL`, one a layer.
     Flags(Vec<bool>),
-    /// GGUF's array of `UINT32`, one a layer.
+    /// GGUF's array of `UINT32`.
     Integers(Vec<u32>),
 }
 

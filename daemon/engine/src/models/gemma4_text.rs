@@ -197,10 +197,10 @@ fn per_layer_input(
     activation: Activation,
     norm: Norm,
 ) -> Result<Option<PerLayerInput>, ModelError> {
-    let width = settings.count(
-        key("embedding_length_per_layer_input", "hidden_size_per_layer_input"),
-        256,
-    )?;
+    let key = key("embedding_length_per_layer_input", "hidden_size_per_layer_input");
+    let width = settings.count(key, 256)?;
+    // Readers of GGUF ask for it where there is none, too.
+    settings.record_instead(key, width);
     let vocabulary = if settings.is_gguf() {
         settings.vocabulary()?
     } else {

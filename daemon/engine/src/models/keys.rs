@@ -48,6 +48,8 @@ pub(super) const EXPERTS_USED: Key = key("expert_used_count", "num_experts_per_t
 pub(super) const VALUE_DIM: Key = in_gguf("attention.value_length");
 /// How many numbers of a head rotate.
 pub(super) const ROTATED: Key = in_gguf("rope.dimension_count");
+/// The same in layers with a window.
+pub(super) const LOCAL_ROTATED: Key = in_gguf("rope.dimension_count_swa");
 pub(super) const LOCAL_ROPE_BASE: Key = in_gguf("rope.freq_base_swa");
 pub(super) const ROPE_FACTOR: Key = in_gguf("rope.scaling.factor");
 pub(super) const ROPE_CONTEXT: Key = in_gguf("rope.scaling.original_context_length");

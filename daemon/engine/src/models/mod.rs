@@ -53,6 +53,7 @@ mod tensors;
 mod text_part;
 mod tiny;
 mod transform;
+mod value_heads;
 mod weights;
 mod windows;
 mod xlm_roberta;

@@ -91,7 +91,13 @@ impl Model {
         settings.limit_positions(options.context);
         let architecture = family.declare(&mut settings)?;
         let graph = Arc::new(architecture.graph(options.kv_format)?);
-        let mut weights = Weights::new(Arc::clone(&checkpoint), family, &options.cast, &graph)?;
+        let mut weights = Weights::new(
+            Arc::clone(&checkpoint),
+            family,
+            &options.cast,
+            &graph,
+            architecture.gated_delta(),
+        )?;
         if architecture.tied() {
             // Some files hold the tied matrix twice.
             weights.drop_tensor("output.weight");

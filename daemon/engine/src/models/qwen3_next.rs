@@ -10,24 +10,50 @@ pub(super) const FAMILY: Family = Family::new("qwen3_next", "Qwen3-Next", TENSOR
 const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS_PLUS_ONE,
     qwen_next::NORM,
-    qwen_next::LINEAR_ATTENTION,
     tensors::QUERY_KEY,
     tensors::VALUE,
     tensors::OUTPUT,
     tensors::EXPERTS,
     tensors::SHARED_EXPERT,
     tensors::GATED,
-    &[
-        TensorName::new(
-            "blk.{}.ssm_in.weight",
-            "model.layers.{}.linear_attn.in_proj_qkvz.weight",
-        ),
-        TensorName::new(
-            "blk.{}.ssm_ba.weight",
-            "model.layers.{}.linear_attn.in_proj_ba.weight",
-        ),
-    ],
+    LINEAR_ATTENTION,
 ];
+
+const LINEAR_ATTENTION: &[TensorName] = &[
+    TensorName::new(
+        "blk.{}.attn_qkv.weight",
+        "model.layers.{}.linear_attn.in_proj_qkvz.weight",
+    )
+    .with(Transform::ValueHeads(HeadOrder::MixedOfGroups)),
+    TensorName::new(
+        "blk.{}.attn_gate.weight",
+        "model.layers.{}.linear_attn.in_proj_qkvz.weight",
+    )
+    .with(Transform::ValueHeads(HeadOrder::GatesOfGroups)),
+    // Older GGUF files have it whole. Files of the other form have no such name.
+    TensorName::new(OLDER, OLDER),
+    TensorName::new(
+        "blk.{}.ssm_ba.weight",
+        "model.layers.{}.linear_attn.in_proj_ba.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ssm_conv1d.weight",
+        "model.layers.{}.linear_attn.conv1d.weight",
+    ),
+    TensorName::new("blk.{}.ssm_dt.bias", "model.layers.{}.linear_attn.dt_bias"),
+    TensorName::new("blk.{}.ssm_a", "model.layers.{}.linear_attn.A_log").with(Transform::NegativeExponential),
+    TensorName::new(
+        "blk.{}.ssm_norm.weight",
+        "model.layers.{}.linear_attn.norm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ssm_out.weight",
+        "model.layers.{}.linear_attn.out_proj.weight",
+    ),
+];
+
+/// The projection of which newer GGUF files have two parts.
+const OLDER: &str = "blk.{}.ssm_in.weight";
 
 fn tiny() -> Value {
     let own = json!({
@@ -39,7 +65,11 @@ fn tiny() -> Value {
 
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.suppose("norm_topk_prob", json!(true));
-    let parts = qwen_next::Parts::read(settings, true)?;
+    let form = match settings.is_gguf() && settings.has_tensor(OLDER) {
+        true => GatedDeltaForm::Fused,
+        false => GatedDeltaForm::Grouped,
+    };
+    let parts = qwen_next::Parts::read(settings, form)?;
     let sizes = parts.sizes;
     let experts = Experts {
         shared: Some(SharedExpert {
@@ -53,5 +83,5 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
         parts.set(index, layer);
         experts::set(&experts, &sparse)(index, layer);
     });
-    sizes.decoder(settings, layers)
+    sizes.arranged(settings, Arrangement::PRE_MOVED, layers)
 }

@@ -4,36 +4,23 @@ use mains_contract::{Activation, RopePairing};
 use serde_json::{Value, json};
 
 use super::family::TensorName;
-use super::keys::{in_gguf, key};
+use super::keys::{Key, in_gguf, key};
 use super::settings::Settings;
 use super::sizes::Sizes;
-use super::transform::Transform;
 use super::{ModelError, biases, rope, tensors};
-use crate::blocks::{Attention, DecoderLayer, GatedDelta, GatedMlp, HeadNorm, Mixer};
+use crate::blocks::{Attention, DecoderLayer, GatedDelta, GatedDeltaForm, GatedMlp, HeadNorm, Mixer};
 
 /// The norm before the second branch, whose gains lack 1 as those of [`tensors::ENDS_PLUS_ONE`] do.
 pub(super) const NORM: &[TensorName] = &[tensors::plus_one(
-    "blk.{}.ffn_norm.weight",
+    "blk.{}.post_attention_norm.weight",
     "model.layers.{}.post_attention_layernorm.weight",
 )];
 
-/// Linear attention behind its projections.
-pub(super) const LINEAR_ATTENTION: &[TensorName] = &[
-    TensorName::new(
-        "blk.{}.ssm_conv1d.weight",
-        "model.layers.{}.linear_attn.conv1d.weight",
-    ),
-    TensorName::new("blk.{}.ssm_dt.bias", "model.layers.{}.linear_attn.dt_bias"),
-    TensorName::new("blk.{}.ssm_a", "model.layers.{}.linear_attn.A_log").with(Transform::NegativeExponential),
-    TensorName::new(
-        "blk.{}.ssm_norm.weight",
-        "model.layers.{}.linear_attn.norm.weight",
-    ),
-    TensorName::new(
-        "blk.{}.ssm_out.weight",
-        "model.layers.{}.linear_attn.out_proj.weight",
-    ),
-];
+/// What GGUF files say of layers beside their tensors: which have linear attention, and every which one has not.
+const RECURRENT: &str = "attention.recurrent_layers";
+const INTERVAL: Key = key("full_attention_interval", "full_attention_interval");
+/// What files have that do not say.
+const USUAL_INTERVAL: usize = 4;
 
 /// Settings of a small model with linear attention on the first of two layers.
 pub(super) fn tiny() -> Value {
@@ -59,8 +46,8 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Reads them; `fused` projections of linear attention are two, else four.
-    pub(super) fn read(settings: &mut Settings, fused: bool) -> Result<Self, ModelError> {
+    /// Reads them, with projections of linear attention in `form`.
+    pub(super) fn read(settings: &mut Settings, form: GatedDeltaForm) -> Result<Self, ModelError> {
         settings.suppose("head_dim", json!(256));
         settings.suppose("partial_rotary_factor", json!(0.25));
         let sizes = Sizes::read(settings)?;
@@ -74,7 +61,7 @@ impl Parts {
         Ok(Self {
             attention,
             dense,
-            linear: linear(settings, &sizes, dense.activation, fused)?,
+            linear: linear(settings, &sizes, dense.activation, form)?,
             is_linear: linear_layers(settings, sizes.layers)?,
             sizes,
         })
@@ -92,7 +79,7 @@ fn linear(
     settings: &mut Settings,
     sizes: &Sizes,
     activation: Activation,
-    fused: bool,
+    form: GatedDeltaForm,
 ) -> Result<GatedDelta, ModelError> {
     let kernel = settings.integer(key("ssm.conv_kernel", "linear_conv_kernel_dim"))?;
     let key_dim = settings.integer(key("ssm.state_size", "linear_key_head_dim"))?;
@@ -114,7 +101,7 @@ fn linear(
         kernel,
         activation,
         norm: sizes.norm,
-        fused,
+        form,
     })
 }
 
@@ -122,19 +109,25 @@ fn linear(
 /// tell.
 fn linear_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, ModelError> {
     if settings.is_gguf() {
+        for known in [RECURRENT, INTERVAL.gguf] {
+            settings.take(known);
+        }
         let is_linear = |layer: usize| settings.has_tensor(&format!("blk.{layer}.ssm_a"));
         return Ok((0..layers).map(is_linear).collect());
     }
-    let interval = settings.count_or("full_attention_interval", 4)?.max(1);
+    let interval = settings.integer_or(INTERVAL, USUAL_INTERVAL)?;
     let name = "layer_types";
-    let listed = match settings.take(name) {
-        None | Some(Value::Null) => {
-            return Ok((1..=layers)
-                .map(|layer| !layer.is_multiple_of(interval))
-                .collect());
-        }
-        Some(listed) => listed,
+    let linear = match settings.take(name) {
+        None | Some(Value::Null) => (1..=layers)
+            .map(|layer| !layer.is_multiple_of(interval))
+            .collect(),
+        Some(listed) => listed_layers(name, &listed, layers)?,
     };
+    settings.record_flags(RECURRENT, linear.clone());
+    Ok(linear)
+}
+
+fn listed_layers(name: &str, listed: &Value, layers: usize) -> Result<Vec<bool>, ModelError> {
     let is_linear = |kind: &Value| match kind.as_str() {
         Some("linear_attention") => Some(true),
         Some("full_attention") => Some(false),
@@ -144,6 +137,6 @@ fn linear_layers(settings: &mut Settings, layers: usize) -> Result<Vec<bool>, Mo
     let all: Option<Vec<bool>> = kinds.and_then(|kinds| kinds.iter().map(is_linear).collect());
     all.ok_or_else(|| {
         let reason = format!("{layers} times linear_attention or full_attention");
-        ModelError::setting(name, &listed, reason)
+        ModelError::setting(name, listed, reason)
     })
 }

@@ -2,6 +2,8 @@
 
 use mains_blocks::{BlockError, BlockFormat, dequantize};
 
+use super::value_heads::HeadOrder;
+
 /// How a tensor of one form of files differs from the graph's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Transform {
@@ -31,6 +33,8 @@ pub(super) enum Transform {
     LatentKeys,
     /// The same for its values, as they are.
     LatentValues,
+    /// Hugging Face files keep heads of linear attention in this other order.
+    ValueHeads(HeadOrder),
 }
 
 /// A tensor's numbers on the way.
@@ -55,7 +59,8 @@ impl Transform {
             | Self::NegativeExponential
             | Self::LastRows
             | Self::LatentKeys
-            | Self::LatentValues => !is_gguf,
+            | Self::LatentValues
+            | Self::ValueHeads(_) => !is_gguf,
             Self::NeighboursInGguf => is_gguf,
         }
     }
@@ -63,7 +68,9 @@ impl Transform {
     /// The format of the graph's tensor, when files have it in `stored`.
     pub(super) const fn format(self, is_gguf: bool, stored: BlockFormat) -> BlockFormat {
         match self {
-            Self::PlusOne | Self::NegativeExponential if !is_gguf => BlockFormat::F32,
+            Self::PlusOne | Self::NegativeExponential | Self::ValueHeads(HeadOrder::Decays) if !is_gguf => {
+                BlockFormat::F32
+            }
             _ => stored,
         }
     }
@@ -75,7 +82,11 @@ impl Transform {
 
     /// Whether the graph's tensor is cut from a larger one, or one of another arrangement.
     pub(super) const fn cuts(self, is_gguf: bool) -> bool {
-        !is_gguf && matches!(self, Self::LastRows | Self::LatentKeys | Self::LatentValues)
+        !is_gguf
+            && matches!(
+                self,
+                Self::LastRows | Self::LatentKeys | Self::LatentValues | Self::ValueHeads(_)
+            )
     }
 
     /// First column that is taken and how far it is to the next, and whether columns become rows.
@@ -115,7 +126,9 @@ impl Transform {
         }
         match self {
             Self::PlusOne if !is_gguf => mapped(shape, bytes, |number| number + 1.0),
-            Self::NegativeExponential if !is_gguf => mapped(shape, bytes, |number| -number.exp()),
+            Self::NegativeExponential | Self::ValueHeads(HeadOrder::Decays) if !is_gguf => {
+                mapped(shape, bytes, |number| -number.exp())
+            }
             Self::NeighboursInGguf if is_gguf => {
                 let half = unit / 2;
                 Ok(permuted(shape, unit, bytes, |row| 2 * (row % half) + row / half))

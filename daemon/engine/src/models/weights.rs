@@ -11,6 +11,7 @@ use mains_types::TensorFacts;
 use super::cut::{self, Cut};
 use super::transform::{Shape, Transform};
 use super::{Checkpoint, Family, ModelError};
+use crate::blocks::GatedDelta;
 
 /// Which formats weights are loaded in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,7 +59,8 @@ struct Entry {
 }
 
 impl Weights {
-    /// Lists the tensors of `checkpoint` under the names of `family`, as `graph` declares them.
+    /// Lists the tensors of `checkpoint` under the names of `family`, as `graph` declares them; `delta` is linear attention
+    /// as it has it.
     ///
     /// # Errors
     /// [`ModelError::Tensor`] when a tensor does not belong to the family, is there twice under two names, experts are
@@ -68,8 +70,12 @@ impl Weights {
         family: &Family,
         cast: &Cast,
         graph: &Graph,
+        delta: Option<GatedDelta>,
     ) -> Result<Self, ModelError> {
-        let heads = Heads::of(graph);
+        let heads = Heads {
+            delta,
+            ..Heads::of(graph)
+        };
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for (name, (transform, parts)) in named_parts(&checkpoint, family)? {
             let mut shape = whole_shape(&checkpoint, transform, &parts)?;
@@ -139,6 +145,7 @@ impl Weights {
             Transform::LatentKeys | Transform::LatentValues => {
                 vec![self.heads.count, rows / self.heads.count.max(1), cols]
             }
+            Transform::ValueHeads(_) if rows == 1 => vec![cols],
             _ => vec![rows, cols],
         })
     }
@@ -176,7 +183,15 @@ impl Weights {
             return Ok(Cow::Borrowed(first.bytes));
         }
         if let Some(cut) = &entry.cut {
-            return Ok(Cow::Owned(cut.bytes(entry.transform, first.bytes)));
+            let taken = cut.bytes(entry.transform, first.bytes);
+            let shape = Shape {
+                format: first.format,
+                ..entry.shape
+            };
+            let loaded = entry.transform.load(is_gguf, shape, self.heads.dim, &taken);
+            return loaded
+                .map(Cow::Owned)
+                .map_err(|error| failed(name, error.to_string()));
         }
         let mut bytes = Vec::new();
         for stored_name in &entry.stored_names {
@@ -249,6 +264,7 @@ impl WeightSource for Weights {
 struct Heads {
     count: usize,
     dim: usize,
+    delta: Option<GatedDelta>,
 }
 
 impl Heads {
@@ -258,11 +274,16 @@ impl Heads {
             Op::Attention { heads, head_dim, .. } => Some(Self {
                 count: *heads,
                 dim: *head_dim,
+                delta: None,
             }),
             _ => None,
         };
         let found = graph.nodes().iter().find_map(|node| of_attention(&node.op));
-        found.unwrap_or(Self { count: 1, dim: 1 })
+        found.unwrap_or(Self {
+            count: 1,
+            dim: 1,
+            delta: None,
+        })
     }
 }
 
@@ -273,6 +294,7 @@ fn cut_of(graph: &Graph, name: &str, heads: Heads, stored: Shape) -> Option<Cut>
         stored,
         declared: [declared.rows, declared.cols],
         heads: heads.count,
+        delta: heads.delta,
     })
 }
 

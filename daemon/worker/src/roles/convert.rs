@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// The GGUF file to write; it must not exist yet.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// The format of matrices, such as BF16, Q8_0 or Q4_K. As they are stored when left out.
+    /// The format of matrices, such as BF16, Q8_0 or Q4_K; routers of experts are F32 then. As they are stored when left out.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<BlockFormat>,
     /// Another format for one matrix, by its GGUF name; may be given again and again.

@@ -55,7 +55,8 @@ pub(super) fn plan(
         }
         for part in parts.into_iter().filter(is_used) {
             if part.expert.is_none() || experts.insert(part.gguf.clone()) {
-                let wanted = options.formats.get(&part.gguf).copied().or(options.format);
+                let of_all = options.format.map(|format| of_all(&part.gguf, format));
+                let wanted = options.formats.get(&part.gguf).copied().or(of_all);
                 planned.push(plan_part(model, &tensor, part, (from_folder, wanted), notes));
             }
         }
@@ -85,6 +86,9 @@ fn plan_part(
             [matrices, _, _] => vec![matrices, rows / matrices.max(1), cols],
             _ => vec![rows, cols],
         };
+    }
+    if part.gguf.ends_with(CONVOLUTION) {
+        dims = vec![rows, cols];
     }
     if let Some(cut) = model.weights.cut_dims(&part.gguf) {
         dims = cut;
@@ -144,9 +148,25 @@ fn format(
     }
 }
 
-/// Whether a tensor takes part in products: biases of experts have a dimension more than other vectors.
+/// How the name of a convolution's weights ends. Hugging Face files have a dimension of 1 between channels and kernel.
+const CONVOLUTION: &str = ".ssm_conv1d.weight";
+/// How the name of a router ends.
+const ROUTER: &str = ".ffn_gate_inp.weight";
+
+/// The format of the tensor `gguf` where all are asked for in `format`. A router is small and decides much: it is F32, as in
+/// other programs' files, unless a format is asked for it by name.
+fn of_all(gguf: &str, format: BlockFormat) -> BlockFormat {
+    if gguf.ends_with(ROUTER) {
+        BlockFormat::F32
+    } else {
+        format
+    }
+}
+
+/// Whether a tensor takes part in products: biases of experts have a dimension more than other vectors, and so have
+/// convolutions.
 fn is_matrix(gguf: &str, tensor: &Tensor<'_>) -> bool {
-    tensor.dims.len() > 1 && !gguf.ends_with(".bias")
+    tensor.dims.len() > 1 && !gguf.ends_with(".bias") && !gguf.ends_with(CONVOLUTION)
 }
 
 fn stored_tensors(checkpoint: &Checkpoint) -> Vec<Tensor<'_>> {
@@ -161,7 +181,7 @@ mod tests {
     use mains_blocks::BlockFormat::{BF16, F16, F32, Q4_K, Q5_0, Q8_0};
     use mains_formats::Tensor;
 
-    use super::{format, is_matrix};
+    use super::{format, is_matrix, of_all};
 
     #[test]
     fn a_format_that_rows_do_not_suit_gives_way() {
@@ -192,5 +212,12 @@ mod tests {
         // The biases of two experts.
         let biases = tensor(BF16, &[2, 32]);
         assert!(!is_matrix("blk.0.ffn_up_exps.bias", &biases) && is_matrix("blk.0.ffn_up.weight", &biases));
+        assert!(!is_matrix("blk.0.ssm_conv1d.weight", &biases));
+    }
+
+    #[test]
+    fn a_router_is_not_quantized_with_the_others() {
+        assert_eq!(of_all("blk.0.ffn_gate_inp.weight", Q4_K), F32);
+        assert_eq!(of_all("blk.0.ffn_gate.weight", Q4_K), Q4_K);
     }
 }

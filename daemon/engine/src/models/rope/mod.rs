@@ -75,10 +75,12 @@ pub(super) fn read_local(
     pairing: RopePairing,
 ) -> Result<Rope, ModelError> {
     let base = keys::LOCAL_ROPE_BASE;
+    // Readers of GGUF suppose that as many numbers rotate as in the other layers, whose heads may be wider.
+    let rotated = settings.integer_or(keys::LOCAL_ROTATED, head_dim)?;
     if settings.is_gguf() {
         return Ok(Rope::unscaled(
             settings.number_or(base, 10_000.0)?,
-            head_dim,
+            rotated.min(head_dim),
             pairing,
         ));
     }

@@ -96,6 +96,11 @@ impl Settings {
         self.read.push((key, Setting::Flag(flag)));
     }
 
+    /// Remembers several numbers for GGUF.
+    pub(in crate::models) fn record_integers(&mut self, key: &'static str, integers: Vec<u32>) {
+        self.read.push((key, Setting::Integers(integers)));
+    }
+
     /// Remembers a choice a layer for GGUF.
     pub(in crate::models) fn record_flags(&mut self, key: &'static str, flags: Vec<bool>) {
         self.read.retain(|(known, _)| *known != key);
