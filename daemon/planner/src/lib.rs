@@ -15,6 +15,7 @@ pub mod knapsack;
 mod place;
 mod policy;
 mod speed;
+mod steady;
 mod types;
 mod variant;
 
@@ -23,3 +24,4 @@ pub use fit::{DEFAULT_PARALLEL, MAX_DEFAULT_CONTEXT, MAX_PARALLEL, MIN_CONTEXT, 
 pub use place::{HOST_RESERVE, plan};
 pub use policy::{BALANCED_KL, QUALITY_CONTEXT, SPEED_KL, WORST_KL};
 pub use speed::predict_plan;
+pub use steady::{KEPT_KL, KEPT_SHARE, KeptTypes, MEMORY_STEPS, plan_steadily};

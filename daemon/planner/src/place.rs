@@ -214,9 +214,11 @@ fn stated(problem: &Problem<'_>, chosen: Chosen<'_>, device: &Device, model: &st
         threads: problem.threads,
         context: chosen.shape.context,
     };
+    let weights = variant::weights(facts, &tensors);
     Plan {
         model: model.to_owned(),
-        variant: variant::digest(&facts.digest, chosen.kv, &tensors),
+        weights,
+        variant: variant::digest(&weights, chosen.kv),
         policy: problem.policy,
         segments: vec![Segment {
             device: device.id.clone(),

@@ -6,7 +6,10 @@ use mains_contract::{
     BlockFormat, Bytes, Device, DeviceKind, DriverFacts, FootprintModel, FormatCosts, Inventory, Memory,
     Products,
 };
-use mains_planner::{BALANCED_KL, MAX_DEFAULT_CONTEXT, SPEED_KL, WORST_KL, around, plan};
+use mains_planner::{
+    BALANCED_KL, KEPT_KL, KEPT_SHARE, KeptTypes, MAX_DEFAULT_CONTEXT, SPEED_KL, WORST_KL, around, plan,
+    plan_steadily,
+};
 use mains_types::{
     Demand, Digest, DriverCosts, GroupSensitivity, ModelFacts, Plan, Policy, RuntimeModel, SamplingDefaults,
     Sensitivity, TensorFacts,
@@ -132,6 +135,7 @@ fn model(matrices: &[(u64, f64)]) -> ModelFacts {
             kv: vec![(BlockFormat::F16, 0.0), (BlockFormat::Q8_0, 0.001)],
             whole: Vec::new(),
         }),
+        importance: None,
         tensors,
     }
 }
@@ -306,4 +310,88 @@ proptest! {
         prop_assert!(rows.iter().filter(|row| row.chosen).count() <= 1);
         prop_assert!(rows.iter().filter(|row| row.chosen).all(|row| row.fits && row.total == plan.bytes.total()));
     }
+
+    #[test]
+    fn types_do_not_follow_every_byte(matrices in any_matrices(), memory in 1_u64 << 21..1 << 26, less in 0_u64..1 << 15, policy in 0_usize..3) {
+        let facts = model(&matrices);
+        let demand = under(Policy::ALL[policy]);
+        let planned = |memory: u64, kept: &[KeptTypes]| plan_steadily(&devices(memory, None), &facts, "m", &demand, kept);
+        let Ok(first) = planned(memory, &[]) else { return Ok(()) };
+        prop_assert!(first.bytes.total() <= Bytes(memory));
+        // With the first one's file there, a little less or more memory takes it again unless it costs something.
+        for memory in [memory - less, memory + less] {
+            let Ok(best) = planned(memory, &[]) else { continue };
+            let again = planned(memory, &[types(&first)]).unwrap();
+            prop_assert!(again.bytes.total() <= Bytes(memory));
+            prop_assert!(again.weights == first.weights || again.weights == best.weights);
+            prop_assert!((again.context, again.parallel) >= (best.context, best.parallel));
+            let (kl, least) = (again.kl.unwrap(), best.kl.unwrap());
+            prop_assert!(kl <= least * (1.0 + KEPT_SHARE) + KEPT_KL + 1e-9, "{kl} {least}");
+            prop_assert!((kl - damage(&facts, &again)).abs() < 1e-9);
+        }
+    }
+}
+
+/// The types of a plan, as its file has them.
+fn types(plan: &Plan) -> KeptTypes {
+    let tensors = plan.tensors.iter();
+    tensors
+        .map(|tensor| (tensor.name.clone(), tensor.format))
+        .collect()
+}
+
+#[test]
+fn a_step_of_memory_is_one_choice_of_types() {
+    let facts = model(&[(4000, 0.3), (3000, 0.2), (2000, 0.1), (1000, 0.01)]);
+    let at = |free: u64| {
+        let plan = plan_steadily(&devices(free, None), &facts, "m", &Demand::default(), &[]).unwrap();
+        (plan.weights, plan.variant)
+    };
+    // A step is a MiB of 32.
+    let first = at(32 << 20);
+    for free in [1, 5000, (1 << 20) - 1] {
+        assert_eq!(at((32 << 20) + free), first);
+    }
+}
+
+#[test]
+fn a_file_that_is_there_serves_until_it_costs_quality() {
+    let facts = model(&[(4000, 0.3), (3000, 0.2), (2000, 0.1), (1000, 0.01)]);
+    let demand = Demand {
+        context: Some(512),
+        parallel: Some(1),
+        ..Demand::default()
+    };
+    let planned = |free: u64, kept: &[KeptTypes]| {
+        plan_steadily(&devices(free, None), &facts, "m", &demand, kept).unwrap()
+    };
+    let (small, large) = (planned(5 << 20, &[]), planned(6 << 20, &[]));
+    assert!(small.weights != large.weights);
+    // Twice the quality is worth another file.
+    assert_eq!(planned(6 << 20, &[types(&small)]).weights, large.weights);
+    // What does not fit does not serve.
+    assert_eq!(planned(5 << 20, &[types(&large)]).weights, small.weights);
+    assert_eq!(
+        planned(6 << 20, &[types(&small), types(&large)]).weights,
+        large.weights
+    );
+}
+
+#[test]
+fn what_types_were_quantized_by_is_part_of_their_digest() {
+    let plain = model(&[(4000, 0.3), (3000, 0.2)]);
+    let weighted = ModelFacts {
+        importance: Some(Digest([3; 32])),
+        ..plain.clone()
+    };
+    let digests = |facts: &ModelFacts, policy| {
+        let plan = plan_steadily(&devices(1 << 40, None), facts, "m", &under(policy), &[]).unwrap();
+        (plan.weights, plan.variant)
+    };
+    // As stored it is the same model.
+    assert_eq!(
+        digests(&plain, Policy::Quality),
+        digests(&weighted, Policy::Quality)
+    );
+    assert_ne!(digests(&plain, Policy::Speed), digests(&weighted, Policy::Speed));
 }

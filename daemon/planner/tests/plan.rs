@@ -86,6 +86,7 @@ fn model() -> ModelFacts {
             per_block: Bytes(10),
         },
         sensitivity: None,
+        importance: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn plan(model: &str, bytes: u64) -> Plan {
     Plan {
         model: model.to_owned(),
         variant: Digest([0; 32]),
+        weights: Digest([0; 32]),
         segments: vec![Segment {
             device: "cpu".to_owned(),
             driver: "cpu".to_owned(),

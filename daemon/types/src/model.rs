@@ -116,6 +116,8 @@ pub struct ModelFacts {
     pub runtime: RuntimeModel,
     /// What types of its tensors cost in quality, when that was measured. Without it they keep those of the files.
     pub sensitivity: Option<Sensitivity>,
+    /// SHA-256 of what errors in the columns of its matrices cost, when that was measured: tensors are quantized by it.
+    pub importance: Option<Digest>,
 }
 
 /// What a load of one model takes on one driver, for any types of its tensors.

@@ -61,6 +61,9 @@ pub struct Plan {
     pub model: String,
     /// Digest of the model's files and of every choice made here that changes its answers.
     pub variant: Digest,
+    /// Digest of the model's files and of what is made of its tensors: plans that differ in keys and values only have the same,
+    /// and share the files made for it.
+    pub weights: Digest,
     /// What memory was spent on first.
     pub policy: Policy,
     /// Layers by device, in order.

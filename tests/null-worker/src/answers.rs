@@ -113,6 +113,7 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
             ..RuntimeModel::default()
         },
         sensitivity: None,
+        importance: None,
     })))
 }
 

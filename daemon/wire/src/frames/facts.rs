@@ -156,6 +156,7 @@ impl TryFrom<FactsWire> for ModelFacts {
             },
             // That is kept apart from the model's files.
             sensitivity: None,
+            importance: None,
             tensors,
         })
     }

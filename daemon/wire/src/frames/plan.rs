@@ -10,6 +10,7 @@ use super::{FrameError, bounds};
 pub struct PlanWire {
     model: String,
     variant: [u8; 32],
+    weights: [u8; 32],
     segments: Vec<SegmentWire>,
     context: u32,
     parallel: u32,
@@ -70,6 +71,7 @@ impl From<Plan> for PlanWire {
         Self {
             model: plan.model,
             variant: plan.variant.0,
+            weights: plan.weights.0,
             segments: segments.collect(),
             context: plan.context,
             parallel: plan.parallel,
@@ -91,6 +93,7 @@ impl TryFrom<PlanWire> for Plan {
         Ok(Self {
             model: bounds::text("plan.model", wire.model, bounds::NAME_BYTES)?,
             variant: Digest(wire.variant),
+            weights: Digest(wire.weights),
             segments: bounds::list(
                 "plan.segments",
                 wire.segments,

@@ -238,15 +238,16 @@ fn plan() -> impl Strategy<Value = Plan> {
     );
     let tensor =
         (text(), format(), bytes()).prop_map(|(name, format, bytes)| PlannedTensor { name, format, bytes });
-    let head = (text(), any::<[u8; 32]>(), format());
+    let head = (text(), any::<[[u8; 32]; 2]>(), format());
     let parts = (vec(segment, 0..3), vec(tensor, 0..3));
     (head, parts, any::<[u32; 5]>(), any::<[u64; 5]>()).prop_map(
-        |((model, variant, kv_format), (segments, tensors), counts, sizes)| {
+        |((model, [variant, weights], kv_format), (segments, tensors), counts, sizes)| {
             let [context, parallel, step_rows, block_tokens, blocks] = counts;
             let [weights, state, activations, scratch, runtime] = sizes.map(Bytes);
             Plan {
                 model,
                 variant: Digest(variant),
+                weights: Digest(weights),
                 segments,
                 context,
                 parallel,
@@ -361,6 +362,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
                     per_block: Bytes(file_bytes),
                 },
                 sensitivity: None,
+                importance: None,
             }
         },
     )

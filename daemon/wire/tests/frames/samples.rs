@@ -229,6 +229,7 @@ pub(crate) fn plan() -> Plan {
     Plan {
         model: "pilot".to_owned(),
         variant: Digest([9; 32]),
+        weights: Digest([10; 32]),
         segments: vec![Segment {
             device: "cpu".to_owned(),
             driver: "reference".to_owned(),
@@ -320,6 +321,7 @@ pub(crate) fn facts() -> ModelFacts {
             per_block: Bytes(3),
         },
         sensitivity: None,
+        importance: None,
     }
 }
 

@@ -97,6 +97,7 @@ fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Re
         block_tokens: BLOCK_TOKENS,
         runtime: runtime(info.vocabulary),
         sensitivity: None,
+        importance: None,
     })
 }
 
