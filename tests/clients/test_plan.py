@@ -36,7 +36,7 @@ def bytes_of(plan):
 def test_a_plan_has_the_published_shape(daemon):
     plan = daemon.json("plan", "pilot")
     assert list(plan) == ["model", "variant", "policy", "segments", "context", "parallel", "kv_type", "bytes", "predicted",
-                          "gap", "tensors"]
+                          "gap", "tensors", "prepared"]
     assert list(plan["segments"][0]) == ["device", "driver", "first_layer", "last_layer"]
     assert list(plan["predicted"]) == ["kl", "prefill_tokens_per_s", "decode_tokens_per_s"]
     assert plan["policy"] == "balanced" and plan["gap"] == 0 and plan["predicted"]["kl"] is None

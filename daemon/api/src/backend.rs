@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use futures_util::future::BoxFuture;
 use mains_contract::Inventory;
 use mains_ledger::{Health, Ledger, LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, MeasureStep, Sample, Status, Supervisor, SupervisorError};
+use mains_supervisor::{
+    Generation, MeasureStep, Prepared, Progress, Sample, Status, Supervisor, SupervisorError,
+};
 use mains_types::{Around, Caller, Demand, Generate, GenerationError, ModelSource, Plan};
 use mains_wire::http::ReloadBody;
 use tokio::sync::mpsc;
@@ -22,6 +24,19 @@ pub trait Backend: Send + Sync + 'static {
     fn models(&self) -> Vec<ModelSource>;
     /// [`Supervisor::plan`].
     fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>>;
+    /// [`Supervisor::prepared`].
+    fn prepared<'a>(
+        &'a self,
+        name: &'a str,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Prepared, SupervisorError>>;
+    /// [`Supervisor::prepare`]; `progress` gets what the closure there hears.
+    fn prepare<'a>(
+        &'a self,
+        name: &'a str,
+        demand: &'a Demand,
+        progress: mpsc::UnboundedSender<Progress>,
+    ) -> BoxFuture<'a, Result<Prepared, SupervisorError>>;
     /// [`Supervisor::around`].
     fn around<'a>(
         &'a self,
@@ -102,6 +117,26 @@ impl Backend for Supervisor {
 
     fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>> {
         Box::pin(Self::plan(self, name, demand))
+    }
+
+    fn prepared<'a>(
+        &'a self,
+        name: &'a str,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Prepared, SupervisorError>> {
+        Box::pin(Self::prepared(self, name, plan))
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        name: &'a str,
+        demand: &'a Demand,
+        progress: mpsc::UnboundedSender<Progress>,
+    ) -> BoxFuture<'a, Result<Prepared, SupervisorError>> {
+        Box::pin(Self::prepare(self, name, demand, move |step| {
+            // Whoever asked may have gone; the files are made all the same.
+            let _gone = progress.send(step);
+        }))
     }
 
     fn around<'a>(

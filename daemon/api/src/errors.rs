@@ -122,7 +122,7 @@ const fn of_store(error: &StoreError) -> (StatusCode, &'static str) {
         StoreError::Offset { .. } => (StatusCode::CONFLICT, "wrong_offset"),
         StoreError::Damaged { .. } => (StatusCode::CONFLICT, "damaged"),
         StoreError::NoImport { .. } => (StatusCode::NOT_FOUND, "no_import"),
-        StoreError::NoRoom { .. } | StoreError::DiskFull { .. } => {
+        StoreError::NoRoom { .. } | StoreError::DiskFull { .. } | StoreError::Budget { .. } => {
             (StatusCode::INSUFFICIENT_STORAGE, "disk_full")
         }
         StoreError::Duplicate { .. } | StoreError::NoModel { .. } | StoreError::Io { .. } => {

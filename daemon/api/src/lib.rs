@@ -28,6 +28,7 @@ mod metrics;
 mod model_store;
 mod models;
 mod plan;
+mod prepare;
 mod query;
 mod rooms;
 mod router;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::errors::ApiError;
 use crate::query::{Query, bad_query};
-use crate::{App, body};
+use crate::{App, body, prepare};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +40,7 @@ pub(crate) async fn read(
     let demand = demand(parameters)?;
     let plan = app.backend.plan(&id, &demand).await?;
     let mut body = PlanBody::from(&plan);
+    body.prepared = Some(prepare::shape(&app.backend.prepared(&id, &plan).await?));
     if explain {
         let around = app.backend.around(&id, &demand, &plan, None).await?;
         body.around = around.iter().map(Into::into).collect();
@@ -65,7 +66,7 @@ pub(crate) async fn elsewhere(
     Ok(Json(body))
 }
 
-fn demand(parameters: Parameters) -> Result<Demand, ApiError> {
+pub(crate) fn demand(parameters: Parameters) -> Result<Demand, ApiError> {
     for (name, value) in [("context", parameters.context), ("parallel", parameters.parallel)] {
         if value == Some(0) {
             return Err(bad_query(&format!("{name}: 0 is no number of them; leave it out")).with_param(name));

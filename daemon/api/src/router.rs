@@ -14,7 +14,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{Door, Scope};
 use crate::errors::ApiError;
-use crate::{App, admin, chat, completions, devices, health, imports, metrics, models, plan, status, usage};
+use crate::{
+    App, admin, chat, completions, devices, health, imports, metrics, models, plan, prepare, status, usage,
+};
 
 /// The routes of one socket. Requests must carry a [`Peer`] as extension.
 pub(crate) fn router(app: &Arc<App>, door: Door) -> Router {
@@ -30,6 +32,7 @@ pub(crate) fn router(app: &Arc<App>, door: Door) -> Router {
             .route("/admin/models/{id}", delete(models::remove))
             .route("/admin/models/{id}/load", post(admin::load))
             .route("/admin/models/{id}/unload", post(admin::unload))
+            .route("/admin/models/{id}/prepare", post(prepare::prepare))
             .route("/admin/devices/measure", post(devices::measure))
             .route("/admin/reload", post(admin::reload))
             .route("/admin/backup", post(admin::backup))

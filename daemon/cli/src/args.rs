@@ -64,6 +64,13 @@ pub(crate) enum Command {
         mains plan pilot --memory 20MiB --json\n  ssh other-box mains devices --json | mains plan pilot --inventory -\n\nExit code 3 when nothing fits; the nearest demands that would are named."
     )]
     Plan(PlanArgs),
+    /// Make the files of a plan ahead of its use, as an administrator, and print the plan's digest.
+    #[command(
+        after_help = "Examples:\n  mains prepare pilot --weights 3.5MiB\n  mains prepare pilot --policy speed --json\n\n\
+        The daemon goes on when this command is interrupted; ask again to see the rest.\n\
+        Exit code 3 when nothing fits; the nearest demands that would are named."
+    )]
+    Prepare(PrepareArgs),
     /// Show what was used.
     #[command(
         after_help = "Examples:\n  mains usage\n  mains usage --by model --since 24h\n  \
@@ -239,9 +246,9 @@ pub(crate) struct DevicesArgs {
     pub(crate) device: Option<String>,
 }
 
-/// `mains plan`.
+/// A model and what it is planned for.
 #[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
+pub(crate) struct DemandArgs {
     /// The model's name; `mains models` lists them.
     pub(crate) model: String,
     /// Positions of one sequence; the model's own, at most 32768, as far as it fits when absent.
@@ -262,6 +269,23 @@ pub(crate) struct PlanArgs {
     /// What memory is spent on first; the model's configuration, or balanced, when absent.
     #[arg(long, value_name = "POLICY", value_parser = ["quality", "balanced", "speed"])]
     pub(crate) policy: Option<String>,
+}
+
+/// `mains prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct PrepareArgs {
+    #[command(flatten)]
+    pub(crate) demand: DemandArgs,
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mains plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) demand: DemandArgs,
     /// Also tell every tensor's type, and by which rule the plan was made; with --json, plans with other bytes of weights.
     #[arg(long)]
     pub(crate) explain: bool,

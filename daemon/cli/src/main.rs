@@ -20,7 +20,8 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    admin, ask, chat, devices, docs, families, import, logs, models, plan, siblings, status, support, usage,
+    admin, ask, chat, devices, docs, families, import, logs, models, plan, prepare, siblings, status,
+    support, usage,
 };
 use crate::exit::Exit;
 use crate::sockets::Sockets;
@@ -49,6 +50,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Rm(args) => models::remove(&sockets.admin, &args).await,
         Command::Families(args) => families::run(args.json),
         Command::Plan(args) => plan::run(sockets.widest().await, &args).await,
+        Command::Prepare(args) => prepare::run(&sockets.admin, &args).await,
         Command::Usage(args) => usage::run(&sockets, &args).await,
         Command::Status(args) => status::run(sockets.widest().await, args.json).await,
         Command::Logs(args) => logs::run(&sockets.admin, &args).await,

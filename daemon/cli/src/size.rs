@@ -1,73 +1,8 @@
 //! Sizes of memory as people write them.
 
-/// Words for what was not understood.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no size of memory: give bytes, or a number with KiB, MiB, GiB or TiB, such as 6GiB or 3.5MiB"
-)]
-pub(crate) struct NoSize(String);
+use mains_types::{NoSize, parse_size};
 
 /// The bytes that `text` means, rounded down.
 pub(crate) fn parse(text: &str) -> Result<u64, NoSize> {
-    let no_size = || NoSize(text.to_owned());
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim() {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return Err(no_size()),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    // Nine digits hold every fraction of a TiB to within a KiB, and their product fits 128 bits.
-    if fraction.is_empty() || fraction.len() > 9 {
-        return Err(no_size());
-    }
-    let whole: u64 = whole.parse().map_err(|_| no_size())?;
-    let scale = 10u128.pow(u32::try_from(fraction.len()).map_err(|_| no_size())?);
-    let fraction: u128 = fraction.parse().map_err(|_| no_size())?;
-    let bytes = (u128::from(whole) << shift) + ((fraction << shift) / scale);
-    u64::try_from(bytes).map_err(|_| no_size())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::parse;
-
-    #[test]
-    fn binary_units() {
-        assert_eq!(parse("6GiB"), Ok(6 << 30));
-        assert_eq!(parse("3.5 MiB"), Ok(3_670_016));
-        assert_eq!(parse("1000"), Ok(1000));
-    }
-
-    #[test]
-    fn other_units_are_refused() {
-        for text in [
-            "",
-            "GiB",
-            "6GB",
-            "6 gib",
-            "-1",
-            "1.",
-            ".5GiB",
-            "1.2.3",
-            "99999999999TiB",
-        ] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(text in "[0-9.]{0,30}[A-Za-z ]{0,5}") {
-            let _ = parse(&text);
-        }
-    }
+    parse_size(text).map(|bytes| bytes.0)
 }

@@ -17,5 +17,5 @@ pub use error::{FormatError, Reason};
 pub use gguf::limits;
 pub use gguf::{Array, FromValue, Gguf, GgufWriter, Metadata, TensorSpec, Value};
 pub use huggingface::{HuggingFace, Shard};
-pub use packed::{PackedFile, PackedTensor, PackedWriter};
+pub use packed::{PackedFile, PackedTensor, PackedWriter, packed_bytes};
 pub use tensor::Tensor;

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use mains_blocks::BlockFormat;
-use mains_formats::{FormatError, PackedFile, PackedTensor, PackedWriter};
+use mains_formats::{FormatError, PackedFile, PackedTensor, PackedWriter, packed_bytes};
 use proptest::prelude::*;
 
 fn tensor(name: &str, bytes: u64) -> PackedTensor {

@@ -86,8 +86,24 @@ pub enum StoreError {
     DiskFull {
         /// What could not be written.
         path: PathBuf,
-        /// Bytes that it takes.
+        /// Bytes that are missing.
         needed: u64,
+    },
+    /// Files that are made of models have no more room.
+    #[error(
+        "{} takes {bytes}, {missing} more than is left of the {budget} for files that are made of models: raise `cache` of \
+         `[store]` or unload a model",
+        .path.display()
+    )]
+    Budget {
+        /// What is to be made.
+        path: PathBuf,
+        /// Bytes that it takes.
+        bytes: Bytes,
+        /// Bytes that all of them may take.
+        budget: Bytes,
+        /// Bytes that are missing.
+        missing: Bytes,
     },
     /// The file system refused.
     #[error("can not {action} {}: {reason}", .path.display())]

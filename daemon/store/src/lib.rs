@@ -2,6 +2,7 @@
 //!
 //! Invariant: no model's contents are interpreted here; they are hashed and copied only.
 
+mod cache;
 mod catalogue;
 mod disk;
 mod error;
@@ -12,6 +13,7 @@ mod pilot;
 mod store;
 mod write;
 
+pub use cache::{Cache, NewFile, Stamp};
 pub use catalogue::{Catalogue, Configured};
 pub use disk::{Disk, DiskFile, Space, SystemDisk};
 pub use error::StoreError;
@@ -19,4 +21,4 @@ pub use identity::Identity;
 pub use library::{KEEP_INCOMING, Library, Placed, Removed, content_digest, stored_names};
 pub use name::{MAX_NAME_BYTES, check_name};
 pub use store::Store;
-pub use write::write_whole;
+pub use write::{digest as digest_of, write_whole};

@@ -67,12 +67,19 @@ impl Store {
         &self.cleared
     }
 
-    /// Where the weights of `variant`, packed for `driver`, are below `state_dir`: one file (`docs/packed-file.md`), linked
-    /// there when it is whole. It may be removed at any time; a load without it packs them itself.
+    /// Where the model in other types is below `state_dir`, by the digest of its weights: one GGUF file, see [`crate::Cache`].
     #[must_use]
-    pub fn packed(state_dir: &Path, variant: &Digest, driver: &str) -> PathBuf {
+    pub fn variant(state_dir: &Path, weights: &Digest) -> PathBuf {
+        let folder = state_dir.join("models").join("variants");
+        folder.join(format!("{weights}.gguf"))
+    }
+
+    /// Where the weights of that digest, packed for `driver`, are below `state_dir`: one file (`docs/packed-file.md`), see
+    /// [`crate::Cache`]. It may be removed at any time; a load without it packs them itself.
+    #[must_use]
+    pub fn packed(state_dir: &Path, weights: &Digest, driver: &str) -> PathBuf {
         let folder = state_dir.join("models").join("packed");
-        folder.join(format!("{variant}.{driver}"))
+        folder.join(format!("{weights}.{driver}"))
     }
 
     /// Where the importance of the columns of the model with this digest is below `state_dir`, when it was measured: a GGUF

@@ -58,7 +58,10 @@ pub(crate) fn failed(path: &Path, needed: Bytes, error: &io::Error) -> StoreErro
 }
 
 /// The SHA-256 of the file at `path`, or `None` when there is none.
-pub(crate) fn digest(path: &Path) -> Result<Option<Digest>, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Io`] when it can not be read.
+pub fn digest(path: &Path) -> Result<Option<Digest>, StoreError> {
     let failed = |error| StoreError::io("read", path, &error);
     let file = match File::open(path) {
         Ok(file) => file,

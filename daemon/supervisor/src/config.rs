@@ -28,6 +28,8 @@ pub struct SupervisorConfig {
     pub threads: Option<u32>,
     /// Measure models while nothing else runs; not at all when absent.
     pub background: Option<BackgroundConfig>,
+    /// Bytes on disk that files made of models may take; a quarter of the disk when absent.
+    pub cache: Option<u64>,
 }
 
 impl SupervisorConfig {
@@ -44,6 +46,7 @@ impl SupervisorConfig {
             patience: DEFAULT_PATIENCE,
             threads: None,
             background: None,
+            cache: None,
         }
     }
 }

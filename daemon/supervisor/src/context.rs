@@ -18,6 +18,7 @@ use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::reservations::{Candidate, Reservations};
 use crate::tables::Tables;
+use crate::variants::{Shelf, Works};
 use crate::{Metering, Spawn, SupervisorError, Totals};
 
 /// The outcome of a request that was answered, as counters carry it.
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) devices: Devices,
     inspector: Inspector,
     tables: Tables,
+    pub(crate) shelf: Shelf,
+    pub(crate) works: Works,
     pub(crate) reservations: Arc<Mutex<Reservations>>,
     pub(crate) measurements: Measurements,
     pub(crate) turn: Turn,
@@ -50,12 +53,15 @@ impl Context {
         metering: Arc<dyn Metering>,
         measurements: Measurements,
         state_dir: PathBuf,
+        shelf: Shelf,
     ) -> Self {
         let reservations = Arc::new(Mutex::new(Reservations::default()));
         Self {
             devices: Devices::new(&spawn, Arc::clone(&reservations)),
             inspector: Inspector::new(Arc::clone(&spawn)),
             tables: Tables::new(state_dir.clone()),
+            shelf,
+            works: Works::default(),
             spawn,
             metering,
             reservations,

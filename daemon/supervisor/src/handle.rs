@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mains_contract::Inventory;
 use mains_inventory::Sample;
-use mains_store::{Catalogue, Configured, Store, StoreError};
+use mains_store::{Cache, Catalogue, Configured, Store, StoreError};
 use mains_types::{
     Around, Caller, Demand, Event, Generate, GenerationError, GenerationErrorKind, ModelFacts, ModelSource,
     Plan, Started,
@@ -23,9 +23,10 @@ use crate::link::failure;
 use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::settings::Settings;
+use crate::variants::{Shelf, Wanted};
 use crate::{
-    BackgroundConfig, MeasureStep, Metering, ModelStatus, ReservationStatus, Spawn, Status, SupervisorConfig,
-    SupervisorError, background, measure, place, relay,
+    BackgroundConfig, MeasureStep, Metering, ModelStatus, Prepared, Progress, ReservationStatus, Spawn,
+    Status, SupervisorConfig, SupervisorError, background, measure, place, relay,
 };
 
 /// The store folder is looked at again for an unknown name, but not more often: names can be asked for by anybody.
@@ -86,6 +87,7 @@ impl Supervisor {
                     metering,
                     Measurements::open(&config.state_dir),
                     config.state_dir.clone(),
+                    Shelf::new(Cache::open(&config.state_dir, config.cache)?),
                 )),
                 store,
                 config: Mutex::new(Current {
@@ -172,6 +174,51 @@ impl Supervisor {
     ) -> Result<Plan, SupervisorError> {
         let settings = self.known(name)?.settings();
         place::elsewhere(&self.inner.context, &settings, demand, inventory).await
+    }
+
+    /// What is there of the files that a load of `plan` maps.
+    ///
+    /// # Errors
+    /// [`SupervisorError`] when there is no such model, or it can not be read.
+    pub async fn prepared(&self, name: &str, plan: &Plan) -> Result<Prepared, SupervisorError> {
+        let (settings, context) = (self.known(name)?.settings(), &*self.inner.context);
+        let facts = &*context.facts(&settings.source.path).await?;
+        let wanted = Wanted {
+            context,
+            settings: &settings,
+            facts,
+            plan,
+        };
+        Ok(wanted.prepared().await)
+    }
+
+    /// Makes what a load of the plan for `demand`, completed by the model's configuration, would make: its variant, and its
+    /// weights packed. `progress` hears of the writing.
+    ///
+    /// # Errors
+    /// [`SupervisorError`] when there is no such model, nothing fits, or the variant can not be made. Weights that can not be
+    /// packed are told in [`Prepared::note`].
+    pub async fn prepare(
+        &self,
+        name: &str,
+        demand: &Demand,
+        progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<Prepared, SupervisorError> {
+        let (settings, context) = (self.known(name)?.settings(), &*self.inner.context);
+        let plan = &place::preview(context, &settings, demand).await?;
+        let facts = &*context.facts(&settings.source.path).await?;
+        let wanted = Wanted {
+            context,
+            settings: &settings,
+            facts,
+            plan,
+        };
+        let files = wanted.files(&progress).await?;
+        let packed = wanted.pack(&files, &progress).await;
+        Ok(Prepared {
+            note: packed.err().map(|error| error.to_string()),
+            ..wanted.prepared().await
+        })
     }
 
     /// What `plan`, as `demand` got it here or on the devices `elsewhere`, would be with other bytes of weights.
@@ -296,6 +343,7 @@ impl Supervisor {
         for problem in &catalogue.problems {
             tracing::warn!(%problem, "a model is not in order");
         }
+        self.inner.context.shelf.set_budget(config.cache);
         self.current().config = config;
         self.apply(catalogue);
         self.inner.context.quiet_background();

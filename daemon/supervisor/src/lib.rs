@@ -29,6 +29,7 @@ mod settings;
 pub mod spawn;
 mod status;
 mod tables;
+mod variants;
 mod worker;
 
 pub use background::BackgroundConfig;
@@ -49,3 +50,4 @@ pub use spawn::{Limits, Role, Spawn, SpawnError, WorkerConnection, WorkerEnd, Wo
 pub use status::{
     ModelState, ModelStatus, PlacedPlan, ReservationStatus, SensitivityState, Status, TokenTotals, Totals,
 };
+pub use variants::{Prepared, Progress, Step, VariantState};

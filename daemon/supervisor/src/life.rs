@@ -1,10 +1,8 @@
 //! One life of a worker: from its plan to the proof of its end.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use mains_store::Store;
-use mains_types::{Plan, model_files};
+use mains_types::{ModelFacts, Plan};
 use mains_wire::frames::{FromWorker, ToWorker};
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +10,9 @@ use crate::context::Context;
 use crate::link::{self, Link, LinkError, Started, name};
 use crate::place::{Refusal, Room, place};
 use crate::settings::Settings;
+use crate::variants::{self, Files, Wanted};
 use crate::worker::{Loss, Worker, pair, serve};
-use crate::{Limits, Role, WorkerProcess};
+use crate::{Limits, Role, SupervisorError, WorkerProcess};
 
 /// What a life tells the task of its model.
 pub(crate) enum Report {
@@ -40,18 +39,14 @@ pub(crate) async fn live(
     report: impl Fn(Report),
 ) {
     let prepare = async {
-        let (plan, room) = place(&context, &settings).await?;
-        let packed = packed(&settings, &plan).await;
+        let ready = ready(&context, &settings).await?;
         let limits = Limits {
-            readable: model_files(&settings.source.path)
-                .into_iter()
-                .chain(packed.clone())
-                .collect(),
-            memory: Some(plan.bytes.total()),
+            readable: ready.files.readable(),
+            memory: Some(ready.plan.bytes.total()),
         };
         let started = link::start(&*context.spawn, Role::Run, limits).await;
         let started = started.map_err(|error| Refusal::for_now(error.of(Role::Run).to_string()))?;
-        Ok::<_, Refusal>((plan, packed, room, started))
+        Ok::<_, Refusal>((ready, started))
     };
     // Stopped here, a worker that comes up was not told to load yet: it holds none of what is reserved.
     let prepared = tokio::select! {
@@ -59,9 +54,12 @@ pub(crate) async fn live(
         () = stop.cancelled() => return report(Report::Gone(None)),
     };
     let (
-        plan,
-        packed,
-        room,
+        Ready {
+            facts,
+            plan,
+            room,
+            files,
+        },
         Started {
             mut link,
             mut process,
@@ -78,7 +76,7 @@ pub(crate) async fn live(
         pid: process.pid(),
         walls_missing: link::missing(&hello.walls),
     });
-    let loading = tokio::time::timeout(settings.load_timeout, load(&mut link, &settings, &plan, packed));
+    let loading = tokio::time::timeout(settings.load_timeout, load(&mut link, &files, &plan));
     let loaded = tokio::select! {
         loaded = loading => loaded.unwrap_or(Err(LinkError::Slow(settings.load_timeout))),
         () = stop.cancelled() => return bury(Some(link), process, room, None, report).await,
@@ -86,6 +84,17 @@ pub(crate) async fn live(
     match loaded {
         Ok(()) => {
             room.loaded();
+            let files = Arc::new(files);
+            if files.packed.is_none() {
+                let (context, settings) = (Arc::clone(&context), settings.clone());
+                tokio::spawn(pack(
+                    context,
+                    settings,
+                    facts,
+                    Arc::clone(&plan),
+                    Arc::clone(&files),
+                ));
+            }
             serve_until(&settings, &stop, (plan, room), (link, process), report).await;
         }
         Err(LinkError::Refused(reason)) => {
@@ -109,27 +118,104 @@ pub(crate) async fn live(
     }
 }
 
-/// The file with the plan's weights packed for its first driver, if there is one.
-async fn packed(settings: &Settings, plan: &Plan) -> Option<PathBuf> {
-    let driver = &plan.segments.first()?.driver;
-    let path = Store::packed(&settings.state_dir, &plan.variant, driver);
-    // Whatever keeps it from being seen is no reason not to load: the worker packs the weights itself.
-    tokio::fs::try_exists(&path)
-        .await
-        .unwrap_or(false)
-        .then_some(path)
+/// A plan with its room, and the files that it is loaded from.
+struct Ready {
+    facts: Arc<ModelFacts>,
+    plan: Arc<Plan>,
+    room: Room,
+    files: Files,
 }
 
-async fn load(
-    link: &mut Link,
+/// Plans, reserves, and makes the plan's variant when it is not there: nothing of this model is served meanwhile. Where there
+/// is no room on disk for it, the model is planned with the types that its files have.
+async fn ready(context: &Arc<Context>, settings: &Settings) -> Result<Ready, Refusal> {
+    let facts = context.facts(&settings.source.path).await;
+    let facts = facts.map_err(|error| Refusal {
+        reason: error.to_string(),
+        for_good: !matches!(error, SupervisorError::Spawn(_)),
+    })?;
+    let full = match placed(context, settings, &facts).await {
+        Ok(ready) => return Ok(ready),
+        Err(NotPlaced::Refused(refusal)) => return Err(refusal),
+        Err(NotPlaced::Full(full)) => full,
+    };
+    tracing::warn!(model = %settings.source.name, %full, "loaded in the types of its files");
+    let stored = Arc::new(ModelFacts {
+        sensitivity: None,
+        ..(*facts).clone()
+    });
+    placed(context, settings, &stored)
+        .await
+        .map_err(|error| match error {
+            NotPlaced::Full(error) => Refusal::for_now(error),
+            NotPlaced::Refused(refusal) => Refusal {
+                reason: format!("{full}; and in the types of its files {}", refusal.reason),
+                ..refusal
+            },
+        })
+}
+
+enum NotPlaced {
+    Refused(Refusal),
+    /// There is no room on disk, in words.
+    Full(String),
+}
+
+async fn placed(
+    context: &Arc<Context>,
     settings: &Settings,
-    plan: &Plan,
-    packed: Option<PathBuf>,
-) -> Result<(), LinkError> {
+    facts: &Arc<ModelFacts>,
+) -> Result<Ready, NotPlaced> {
+    let (plan, room) = place(context, settings, facts)
+        .await
+        .map_err(NotPlaced::Refused)?;
+    let wanted = Wanted {
+        context,
+        settings,
+        facts,
+        plan: &plan,
+    };
+    let files = wanted.files(&|_| ()).await.map_err(|error| {
+        if variants::is_full(&error) {
+            NotPlaced::Full(error.to_string())
+        } else {
+            NotPlaced::Refused(Refusal::for_now(error.to_string()))
+        }
+    })?;
+    let facts = Arc::clone(facts);
+    Ok(Ready {
+        facts,
+        plan,
+        room,
+        files,
+    })
+}
+
+/// Packs the weights of a model that was loaded without, for the next time. Whatever keeps it from being done is no reason not to
+/// serve.
+async fn pack(
+    context: Arc<Context>,
+    settings: Settings,
+    facts: Arc<ModelFacts>,
+    plan: Arc<Plan>,
+    files: Arc<Files>,
+) {
+    let wanted = Wanted {
+        context: &context,
+        settings: &settings,
+        facts: &facts,
+        plan: &plan,
+    };
+    if let Err(error) = wanted.pack(&files, &|_| ()).await {
+        tracing::info!(model = %settings.source.name, %error, "its weights are not packed");
+    }
+}
+
+async fn load(link: &mut Link, files: &Files, plan: &Plan) -> Result<(), LinkError> {
     let order = ToWorker::Load {
-        path: settings.source.path.clone(),
+        path: files.path.clone(),
         plan: plan.clone(),
-        packed,
+        packed: files.packed.clone(),
     };
     link.writer.send(order).await?;
     match link.next().await? {

@@ -197,6 +197,7 @@ pub(crate) const fn name(frame: &FromWorker) -> &'static str {
         FromWorker::Piece(_) => "Piece",
         FromWorker::Written => "Written",
         FromWorker::Group { .. } => "Group",
+        FromWorker::Start(_) => "Start",
     }
 }
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use mains_contract::Inventory;
-use mains_types::{Around, Demand, NoPlan, Plan};
+use mains_planner::plan_steadily;
+use mains_types::{Around, Demand, ModelFacts, NoPlan, Plan};
 
 use crate::context::Context;
 use crate::devices::Freshness;
 use crate::error::SupervisorError;
 use crate::reservations::{ReservationId, Shortage};
 use crate::settings::Settings;
+use crate::variants;
 
 /// How often a place is looked for while others take what was just freed.
 const ATTEMPTS: u32 = 4;
@@ -63,14 +65,12 @@ impl Refusal {
 }
 
 /// Plans the model and reserves what it takes, unloading idle models for it.
-pub(crate) async fn place(context: &Arc<Context>, settings: &Settings) -> Result<(Arc<Plan>, Room), Refusal> {
-    let facts = context
-        .facts(&settings.source.path)
-        .await
-        .map_err(|error| Refusal {
-            reason: error.to_string(),
-            for_good: !matches!(error, SupervisorError::Spawn(_)),
-        })?;
+pub(crate) async fn place(
+    context: &Arc<Context>,
+    settings: &Settings,
+    facts: &ModelFacts,
+) -> Result<(Arc<Plan>, Room), Refusal> {
+    let kept = variants::kept(context, facts).await;
     let _turn = context.turn.take().await;
     let name = &settings.source.name;
     let mut last = None;
@@ -85,7 +85,7 @@ pub(crate) async fn place(context: &Arc<Context>, settings: &Settings) -> Result
                 .map(|candidate| candidate.model.as_str())
                 .collect();
             let seen = reservations.as_seen(&inventory, &idle);
-            let planned = mains_planner::plan(&seen, &facts, name, &settings.demand);
+            let planned = plan_steadily(&seen, facts, name, &settings.demand, &kept);
             let plan = planned.map_err(|no| Refusal::for_now(no_plan(&no)));
             let plan = plan.map_err(|refusal| with_holders(context_holders(&reservations), refusal))?;
             match reservations.reserve(&plan) {
@@ -125,7 +125,8 @@ pub(crate) async fn preview(
     let inventory = context.inventory(Freshness::Memory, settings.threads).await?;
     let name = &settings.source.name;
     let seen = as_planned(context, settings, &inventory);
-    mains_planner::plan(&seen, &facts, name, &settings.complete(demand)).map_err(|source| {
+    let kept = variants::kept(context, &facts).await;
+    plan_steadily(&seen, &facts, name, &settings.complete(demand), &kept).map_err(|source| {
         SupervisorError::NoPlan {
             model: name.clone(),
             source,

@@ -8,6 +8,7 @@ mod model;
 mod plan;
 mod sampling;
 mod sensitivity;
+mod size;
 mod split;
 mod stored;
 mod usage;
@@ -23,6 +24,7 @@ pub use model::{
 pub use plan::{Around, Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Policy, Predicted, Segment};
 pub use sampling::{LogitBias, Sampling};
 pub use sensitivity::{GroupSensitivity, Sensitivity};
+pub use size::{NoSize, parse_size};
 pub use split::{model_files, split_name, split_part};
 pub use stored::{ImportFile, ImportKind, ImportRequest, ImportState, Manifest, ModelKind, StoredFile};
 pub use usage::{Settlement, UsageTotals};

@@ -98,7 +98,7 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
                     frames.send(frame).await?;
                 }
             }
-            ToWorker::Convert(_) => {
+            ToWorker::Convert(_) | ToWorker::Pack(_) => {
                 let refused = "the null worker has no weights to convert".to_owned();
                 frames.send(FromWorker::Error(refused)).await?;
             }

@@ -16,10 +16,13 @@ use hyper_util::rt::TokioIo;
 use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, ModelStore, Operator, Records};
 use mains_contract::{Device, DeviceKind, EccErrors, HealthState, Inventory, Memory};
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
-use mains_supervisor::{Generation, Latencies, MeasureStep, Sample, Status, SupervisorError, Totals};
+use mains_supervisor::{
+    Generation, Latencies, MeasureStep, Prepared, Progress, Sample, Status, Step, SupervisorError, Totals,
+    VariantState,
+};
 use mains_types::{
-    Around, Caller, Choice, Demand, Event, FinishReason, Generate, GenerationError, ModelSource, NoPlan,
-    Plan, Started, TokenChunk, UsageTotals,
+    Around, Caller, Choice, Demand, Digest, Event, FinishReason, Generate, GenerationError, ModelSource,
+    NoPlan, Plan, Started, TokenChunk, UsageTotals,
 };
 use mains_wire::http::ReloadBody;
 use serde_json::Value;
@@ -51,6 +54,16 @@ pub(crate) fn finished(choice: u32) -> Event {
     Event::Finished {
         choice: Choice(choice),
         reason: FinishReason::Stop,
+    }
+}
+
+fn prepared(variant: Digest) -> Prepared {
+    Prepared {
+        variant,
+        weights: Digest([2; 32]),
+        state: VariantState::Ready,
+        packed: true,
+        note: None,
     }
 }
 
@@ -103,6 +116,39 @@ impl Backend for Fake {
             },
         };
         Box::pin(async move { Err(error) })
+    }
+
+    fn prepared<'a>(
+        &'a self,
+        _: &'a str,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Prepared, SupervisorError>> {
+        let prepared = prepared(plan.variant);
+        Box::pin(async move { Ok(prepared) })
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        name: &'a str,
+        _: &'a Demand,
+        progress: mpsc::UnboundedSender<Progress>,
+    ) -> BoxFuture<'a, Result<Prepared, SupervisorError>> {
+        Box::pin(async move {
+            if name != "pilot" {
+                return Err(SupervisorError::ShuttingDown);
+            }
+            for written in 0..=1000 {
+                let step = Step::Types;
+                progress
+                    .send(Progress {
+                        step,
+                        written,
+                        bytes: 1000,
+                    })
+                    .unwrap();
+            }
+            Ok(prepared(Digest([1; 32])))
+        })
     }
 
     fn around<'a>(

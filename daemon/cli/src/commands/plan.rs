@@ -9,7 +9,7 @@ use mains_contract::Bytes;
 use mains_wire::http::PlanBody;
 use serde_json::{Value, json};
 
-use crate::args::PlanArgs;
+use crate::args::{DemandArgs, PlanArgs};
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
 use crate::table::{Align, Table, bar};
@@ -17,20 +17,11 @@ use crate::{output, size};
 
 /// Prints the plan, or why there is none and what would fit.
 pub(crate) async fn run(client: &Client, args: &PlanArgs) -> anyhow::Result<Exit> {
-    let memory = args.memory.as_deref().map(size::parse).transpose()?;
-    let weights = args.weights.as_deref().map(size::parse).transpose()?;
     // The table is part of the drawing; programs get it when they ask.
     let explain = args.explain || !args.json;
-    let query = [
-        ("context", args.context.map(|count| count.to_string())),
-        ("parallel", args.parallel.map(|count| count.to_string())),
-        ("device", args.device.clone()),
-        ("memory", memory.map(|bytes| bytes.to_string())),
-        ("weights", weights.map(|bytes| bytes.to_string())),
-        ("policy", args.policy.clone()),
-        ("explain", explain.then(|| "true".to_owned())),
-    ];
-    let path = super::with_query(&super::model_path(&args.model, "/plan"), query);
+    let query = query(&args.demand)?.into_iter();
+    let query = query.chain([("explain", explain.then(|| "true".to_owned()))]);
+    let path = super::with_query(&super::model_path(&args.demand.model, "/plan"), query);
     let answer: Result<PlanBody, ClientError> = match &args.inventory {
         None => client.get(&path).await,
         Some(file) => client.post_bytes(&path, read(file)?).await,
@@ -56,6 +47,20 @@ pub(crate) async fn run(client: &Client, args: &PlanArgs) -> anyhow::Result<Exit
     }
 }
 
+/// What is demanded, as parameters of a URL.
+pub(super) fn query(demand: &DemandArgs) -> anyhow::Result<Vec<(&'static str, Option<String>)>> {
+    let memory = demand.memory.as_deref().map(size::parse).transpose()?;
+    let weights = demand.weights.as_deref().map(size::parse).transpose()?;
+    Ok(vec![
+        ("context", demand.context.map(|count| count.to_string())),
+        ("parallel", demand.parallel.map(|count| count.to_string())),
+        ("device", demand.device.clone()),
+        ("memory", memory.map(|bytes| bytes.to_string())),
+        ("weights", weights.map(|bytes| bytes.to_string())),
+        ("policy", demand.policy.clone()),
+    ])
+}
+
 /// The bytes of `file`, or of standard input.
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     if file == Path::new("-") {
@@ -68,7 +73,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| file.display().to_string())
 }
 
-fn no_plan(json: bool, reason: &str, body: &[u8]) -> anyhow::Result<()> {
+pub(super) fn no_plan(json: bool, reason: &str, body: &[u8]) -> anyhow::Result<()> {
     let body: Value = serde_json::from_slice(body)?;
     let nearest = body
         .pointer("/error/nearest")
@@ -98,6 +103,7 @@ fn render(plan: &PlanBody, explain: bool) -> String {
         plan.context, plan.parallel, plan.kv_type
     ));
     text.push_str(&format!("types     {}\n", types(plan)));
+    text.push_str(&files(plan));
     text.push_str(&quality(plan));
     text.push_str(&speed(plan));
     text.push('\n');
@@ -111,6 +117,20 @@ fn render(plan: &PlanBody, explain: bool) -> String {
         text.push_str(&rules(plan));
     }
     text
+}
+
+/// A line on the files that a load maps, when that is known.
+fn files(plan: &PlanBody) -> String {
+    let Some(prepared) = &plan.prepared else {
+        return String::new();
+    };
+    let variant = match prepared.variant.as_str() {
+        "stored" => "its types are those of its files",
+        "ready" => "the file of its types is there",
+        _ => "the file of its types is made at the first load, or by `mains prepare`",
+    };
+    let packed = if prepared.packed { "are" } else { "are not" };
+    format!("files     {variant}; its weights {packed} packed for the driver\n")
 }
 
 /// Every byte by use.
@@ -280,7 +300,7 @@ mod tests {
         let plan: PlanBody = serde_json::from_value(json!({
             "model": "pilot", "variant": "ab", "policy": "balanced", "gap": 0.0,
             "segments": [{"device": "cpu", "driver": "cpu", "first_layer": 0, "last_layer": 5}],
-            "context": 2048, "predicted": {"kl": 0.002, "prefill_tokens_per_s": 1234.5, "decode_tokens_per_s": 67.8}, "parallel": 8,
+            "context": 2048, "prepared": {"weights": "cd", "variant": "ready", "packed": false}, "predicted": {"kl": 0.002, "prefill_tokens_per_s": 1234.5, "decode_tokens_per_s": 67.8}, "parallel": 8,
             "around": [{"weights": 2 << 20, "total": 3 << 20, "kl": 0.02, "types": [["Q4_K", 2 << 20]], "fits": true, "chosen": false},
                 {"weights": 3 << 20, "total": 4 << 20, "kl": 0.002, "types": [["BF16", 3 << 20]], "fits": true, "chosen": true}], "kv_type": "F16",
             "bytes": {"weights": 3 << 20, "state": 1 << 20, "activations": 0, "scratch": 0, "runtime": 0, "total": 4 << 20},
@@ -294,6 +314,8 @@ mod tests {
         let row = "->  3.0 MiB  4.0 MiB  2.00e-3  [##..................]  BF16 3.0 MiB\n";
         assert!(text.contains(row), "{text}");
         assert!(text.contains("policy    balanced: "), "{text}");
+        let files = "files     the file of its types is there; its weights are not packed for the driver\n";
+        assert!(text.contains(files), "{text}");
         assert!(text.contains("layers    0 to 5 on cpu (driver cpu)\n"), "{text}");
         let speed =
             "speed     1234 tokens/s of a prompt, 68 tokens/s of an answer are predicted for one sequence\n";

@@ -62,7 +62,7 @@ pub use checkpoint::Checkpoint;
 pub use error::ModelError;
 pub use family::{Family, Setting};
 pub use model::{Model, ModelInfo, ModelOptions};
-pub use packed::{PackError, PackedWeights, write_packed};
+pub use packed::{PackError, PackedWeights, packed_bytes, write_packed};
 pub use settings::{RopeFactors, TensorHints};
 pub use weights::{Cast, Weights};
 

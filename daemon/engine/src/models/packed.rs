@@ -49,6 +49,18 @@ pub fn write_packed<W: Write + Seek>(
     Ok(file.finish()?)
 }
 
+/// Bytes of the file that [`write_packed`] makes of the same.
+///
+/// # Errors
+/// [`PackError::NoPacker`], or why its table can not be told.
+pub fn packed_bytes(model: &Model, driver: &dyn Driver, variant: &str) -> Result<u64, PackError> {
+    let name = driver.capabilities().driver;
+    let packer = driver.packer().ok_or(PackError::NoPacker(name))?;
+    let kept = packer.kept(&model.graph, &model.formats());
+    let tensors: Vec<PackedTensor> = kept.iter().map(described).collect();
+    Ok(mains_formats::packed_bytes(variant, name, &tensors)?)
+}
+
 /// Weights of which a file may have packed ones: those that it has in the layout that is asked for are mapped, the others
 /// come from `weights`.
 pub struct PackedWeights<'a> {

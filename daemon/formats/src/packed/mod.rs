@@ -6,7 +6,7 @@ mod reader;
 mod writer;
 
 pub use reader::PackedFile;
-pub use writer::PackedWriter;
+pub use writer::{PackedWriter, packed_bytes};
 
 use mains_blocks::BlockFormat;
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,44 @@ use super::{ALIGNMENT, HEAD_BYTES, MAGIC, MAX_TABLE_BYTES, PackedTensor, Row, Ta
 use crate::Reason;
 use crate::error::at_most;
 
+/// Bytes of the file with these weights, for a variant of that digest and a driver of that name.
+///
+/// # Errors
+/// [`Reason`] when its table can not be told.
+pub fn packed_bytes(variant: &str, driver: &str, tensors: &[PackedTensor]) -> Result<u64, Reason> {
+    let mut end = HEAD_BYTES as u64;
+    let mut weights = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        // Every digest is as long as this one.
+        weights.push(row(tensor, end, &Sha256::digest([])));
+        end = end.saturating_add(tensor.bytes);
+    }
+    let table = Table {
+        variant: variant.to_owned(),
+        driver: driver.to_owned(),
+        weights,
+    };
+    Ok(end.saturating_add(json(&table)?.len() as u64))
+}
+
+fn row(tensor: &PackedTensor, offset: u64, sha256: &[u8]) -> Row {
+    Row {
+        name: tensor.name.clone(),
+        layout: tensor.layout.clone(),
+        format: tensor.format.name().to_owned(),
+        rows: tensor.rows,
+        cols: tensor.cols,
+        parts: tensor.parts,
+        offset,
+        bytes: tensor.bytes,
+        sha256: hexadecimal(sha256),
+    }
+}
+
+fn json(table: &Table) -> Result<Vec<u8>, Reason> {
+    serde_json::to_vec(table).map_err(|error| Reason::Json(error.to_string()))
+}
+
 /// A file that is being written. Memory stays bounded by one weight.
 #[derive(Debug)]
 pub struct PackedWriter<W> {
@@ -58,17 +96,9 @@ impl<W: Write + Seek> PackedWriter<W> {
             });
         }
         self.out.write_all(bytes)?;
-        self.table.weights.push(Row {
-            name: tensor.name.clone(),
-            layout: tensor.layout.clone(),
-            format: tensor.format.name().to_owned(),
-            rows: tensor.rows,
-            cols: tensor.cols,
-            parts: tensor.parts,
-            offset: self.end,
-            bytes: tensor.bytes,
-            sha256: hexadecimal(&Sha256::digest(bytes)),
-        });
+        self.table
+            .weights
+            .push(row(tensor, self.end, &Sha256::digest(bytes)));
         self.end += tensor.bytes;
         Ok(())
     }
@@ -78,7 +108,7 @@ impl<W: Write + Seek> PackedWriter<W> {
     /// # Errors
     /// [`Reason`] when the table is beyond its bound or can not be written.
     pub fn finish(mut self) -> Result<W, Reason> {
-        let table = serde_json::to_vec(&self.table).map_err(|error| Reason::Json(error.to_string()))?;
+        let table = json(&self.table)?;
         at_most("the table's length", table.len() as u64, MAX_TABLE_BYTES)?;
         self.out.write_all(&table)?;
         let mut head = Vec::with_capacity(HEAD_BYTES);

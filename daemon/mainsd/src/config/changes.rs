@@ -43,6 +43,7 @@ pub(crate) fn changes(old: &Settings, new: &Settings) -> Result<Vec<String>, Str
         ),
         ("daemon.load_timeout", before.load_timeout == after.load_timeout),
         ("daemon.keep_alive", before.keep_alive == after.keep_alive),
+        ("store.cache", before.cache == after.cache),
         ("daemon.threads", before.threads == after.threads),
         (
             "devices.watch_every",

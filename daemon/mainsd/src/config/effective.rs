@@ -21,6 +21,10 @@ impl Settings {
             let ledger = Table::from_iter([("retention_days".to_owned(), Value::from(days))]);
             file.insert("ledger".to_owned(), Value::Table(ledger));
         }
+        if let Some(bytes) = self.supervisor.cache {
+            let store = Table::from_iter([("cache".to_owned(), Value::from(bytes.to_string()))]);
+            file.insert("store".to_owned(), Value::Table(store));
+        }
         file.insert("teams".to_owned(), Value::Table(self.teams()));
         let models = self.supervisor.models.iter();
         let models: Table = models

@@ -23,6 +23,9 @@ pub(crate) struct ConfigFile {
     /// The record of usage.
     #[serde(default)]
     pub(crate) ledger: LedgerSection,
+    /// Models on disk.
+    #[serde(default)]
+    pub(crate) store: StoreSection,
     /// Who pays.
     #[serde(default)]
     pub(crate) teams: BTreeMap<Spanned<String>, TeamSection>,
@@ -60,6 +63,12 @@ pub(crate) struct DevicesSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LedgerSection {
     pub(crate) retention_days: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreSection {
+    pub(crate) cache: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mains_api::{Access, TeamMap};
 use mains_supervisor::{ModelConfig, SupervisorConfig};
-use mains_types::{Demand, Policy};
+use mains_types::{Demand, Policy, parse_size};
 use toml::Spanned;
 
 use super::error::line_of;
@@ -170,6 +170,11 @@ impl Settings {
         }
         if let Some(threads) = daemon.threads {
             supervisor.threads = Some(source.within(&threads, "daemon.threads", 1..=MAX_THREADS)?);
+        }
+        if let Some(size) = file.store.cache {
+            let bytes = parse_size(size.get_ref());
+            let bytes = bytes.map_err(|error| source.error(&size, "store.cache", error.to_string()))?;
+            supervisor.cache = Some(bytes.0);
         }
         for (name, section) in file.models {
             supervisor.models.push(source.model(&name, section)?);

@@ -58,6 +58,9 @@ drain_timeout = "10s"
 [ledger]
 retention_days = 30
 
+[store]
+cache = "2GiB"
+
 [teams.science]
 users = ["joe", 1001]
 groups = ["lab"]
@@ -76,6 +79,7 @@ fn a_whole_file() {
     assert_eq!(settings.supervisor.keep_alive, None);
     assert_eq!(settings.supervisor.queue_limit, 3);
     assert_eq!(settings.retention_days, Some(30));
+    assert_eq!(settings.supervisor.cache, Some(2 << 30));
     assert_eq!(settings.access.teams.users[&1000], "science");
     assert_eq!(settings.access.teams.users[&1001], "science");
     assert_eq!(settings.access.teams.groups[&2000], "science");
@@ -102,6 +106,7 @@ fn errors_name_line_and_key() {
         ("[daemon]\nkeep_alive = \"5 m\"\n", 2, "keep_alive"),
         ("[daemon]\nlog_level = \"loud\"\n", 2, "log_level"),
         ("[daemon]\ndrain_timeout = \"3m\"\n", 2, "daemon.drain_timeout"),
+        ("[store]\ncache = \"2 GB\"\n", 2, "store.cache"),
         ("[devices]\nwatch_every = \"0s\"\n", 2, "devices.watch_every"),
         (
             "[devices]\nwatch_every = \"10s\"\nprobe_every = \"8d\"\n",
@@ -188,7 +193,7 @@ fn the_example_is_read() {
 
 proptest! {
     #[test]
-    fn any_text_is_settings_or_an_error(text in "(\\[(daemon|teams\\.a|models\\.b|ledger)\\]\n|[a-z_]{1,9} = (\"\\PC{0,6}\"|-?[0-9]{1,12}|true|\\[\\])\n){0,8}") {
+    fn any_text_is_settings_or_an_error(text in "(\\[(daemon|teams\\.a|models\\.b|ledger|store)\\]\n|[a-z_]{1,9} = (\"\\PC{0,6}\"|-?[0-9]{1,12}|true|\\[\\])\n){0,8}") {
         if let Err(error) = parse(&text) {
             prop_assert!(error.to_string().starts_with("/etc/mains/mains.toml:"));
         }

@@ -7,7 +7,7 @@
 mod commit;
 mod layout;
 mod receive;
-mod space;
+pub(crate) mod space;
 
 #[cfg(test)]
 mod failures;

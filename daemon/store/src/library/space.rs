@@ -1,4 +1,4 @@
-//! Whether there is room for an import.
+//! Whether there is room for what comes.
 
 use mains_contract::Bytes;
 
@@ -8,7 +8,7 @@ use crate::disk::Space;
 const KEPT: u64 = 20;
 
 /// What is missing, if `needed` more bytes would leave less than 5 % of the disk free.
-pub(super) fn missing(space: Space, needed: Bytes) -> Option<Bytes> {
+pub(crate) fn missing(space: Space, needed: Bytes) -> Option<Bytes> {
     let wanted = needed.0.saturating_add(space.total.0.div_ceil(KEPT));
     let missing = wanted.saturating_sub(space.free.0);
     (missing > 0).then_some(Bytes(missing))

@@ -112,6 +112,7 @@ mod tests {
             block_tokens: 16,
             runtime: RuntimeModel::default(),
             sensitivity: None,
+            importance: None,
         }
     }
 
@@ -134,6 +135,7 @@ mod tests {
         let load = Plan {
             model: "m".to_owned(),
             variant: Digest([0; 32]),
+            weights: Digest([0; 32]),
             segments: Vec::new(),
             context: 128,
             parallel: 1,

@@ -90,6 +90,8 @@ pub enum FromWorker {
         /// KL divergence with this group alone in its coarsest type, nats a token.
         damage: f64,
     },
+    /// These bytes stand in place of as many at the start of the file, which were not known before the rest was.
+    Start(Vec<u8>),
 }
 
 /// [`FromWorker`] on the wire. Variants are only added at the end.
@@ -138,6 +140,7 @@ pub enum FromWorkerWire {
         name: String,
         damage: f64,
     },
+    Start(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 impl Frame for FromWorker {
@@ -188,6 +191,7 @@ impl Frame for FromWorker {
             Self::Piece(piece) => FromWorkerWire::Piece(piece),
             Self::Written => FromWorkerWire::Written,
             Self::Group { name, damage } => FromWorkerWire::Group { name, damage },
+            Self::Start(start) => FromWorkerWire::Start(start),
         }
     }
 
@@ -243,6 +247,10 @@ impl Frame for FromWorker {
             FromWorkerWire::Group { name, damage } => {
                 let (name, damage) = group((name, damage))?;
                 Self::Group { name, damage }
+            }
+            FromWorkerWire::Start(start) => {
+                bounds::within("start", start.len(), bounds::PIECE_BYTES)?;
+                Self::Start(start)
             }
         })
     }

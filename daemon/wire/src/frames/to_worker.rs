@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::convert::{ConvertOrder, ConvertOrderWire};
 use super::generate::GenerateWire;
 use super::hello::DaemonHello;
+use super::pack::{PackOrder, PackOrderWire};
 use super::plan::PlanWire;
 use super::sensitivity::{SensitivityOrder, SensitivityOrderWire};
 use super::{Frame, FrameError, bounds};
@@ -75,6 +76,8 @@ pub enum ToWorker {
     /// measured; by the file of its importance (`Writing`, `Piece`s, `Written`) first, unless the order names one; at the end by
     /// the file of its table, or by `Error`.
     Sensitivity(SensitivityOrder),
+    /// To `convert`: arrange a model's weights as a driver keeps them. Answered as `Convert` is, with `Start` before `Written`.
+    Pack(PackOrder),
 }
 
 /// [`ToWorker`] on the wire. Variants are only added at the end.
@@ -108,6 +111,7 @@ pub enum ToWorkerWire {
     },
     Convert(ConvertOrderWire),
     Sensitivity(SensitivityOrderWire),
+    Pack(PackOrderWire),
 }
 
 impl Frame for ToWorker {
@@ -145,6 +149,7 @@ impl Frame for ToWorker {
             },
             Self::Convert(order) => ToWorkerWire::Convert(order.into()),
             Self::Sensitivity(order) => ToWorkerWire::Sensitivity(order.into()),
+            Self::Pack(order) => ToWorkerWire::Pack(order.into()),
         }
     }
 
@@ -181,6 +186,7 @@ impl Frame for ToWorker {
             },
             ToWorkerWire::Convert(order) => Self::Convert(order.try_into()?),
             ToWorkerWire::Sensitivity(order) => Self::Sensitivity(order.try_into()?),
+            ToWorkerWire::Pack(order) => Self::Pack(order.try_into()?),
         })
     }
 }

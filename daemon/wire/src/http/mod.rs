@@ -17,6 +17,7 @@
 //! | `PUT /admin/imports/{id}/files/{number}?offset=` of bytes | [`ReceivedBody`] |
 //! | `POST /admin/imports/{id}/finish` of a [`FinishBody`] | [`ImportEvent`]s, `application/x-ndjson` |
 //! | `POST /admin/reload` | [`ReloadBody`] |
+//! | `POST /admin/models/{id}/prepare?context=&parallel=&device=&memory=&weights=&policy=` | [`PrepareEvent`]s, `application/x-ndjson` |
 //! | `POST /admin/devices/measure?device=` | [`MeasureEvent`]s, `application/x-ndjson` |
 //! | `POST /admin/backup` | the bytes of a checked backup of the ledger, `application/vnd.sqlite3` |
 //! | `GET /admin/logs?lines=&follow=` | [`LogLine`]s, `application/x-ndjson` |
@@ -46,6 +47,7 @@ mod measured_body;
 mod messages;
 mod models_body;
 mod plan_body;
+mod prepare_body;
 mod request_error;
 mod status_body;
 mod usage_body;
@@ -80,6 +82,7 @@ pub use logprobs::{ChatLogprob, ChatLogprobs, CompletionLogprobs, LEAST_LOGPROB,
 pub use measured_body::{DriverBody, MeasureEvent, MeasuredBody};
 pub use models_body::{ModelBody, ModelList};
 pub use plan_body::{PlanBody, PlanBytesBody, PredictedBody, SegmentBody, TensorBody};
+pub use prepare_body::{PrepareEvent, PreparedBody};
 pub use request_error::RequestError;
 pub use status_body::{
     LedgerStatus, LogLine, ModelChanged, ModelStatus, NoPlanBody, ProbeBody, ReloadBody, ReservationBody,

@@ -30,6 +30,9 @@ pub struct PlanBody {
     pub gap: f64,
     /// Tensors with their types.
     pub tensors: Vec<TensorBody>,
+    /// What is there of the files that a load maps; not of a plan for another box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<super::PreparedBody>,
     /// Plans with fewer and with more bytes of weights, when they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub around: Vec<AroundBody>,
@@ -138,6 +141,7 @@ impl From<&Plan> for PlanBody {
                 decode_tokens_per_s: plan.predicted.map(|speed| speed.decode_tokens_per_s),
             },
             gap: plan.gap,
+            prepared: None,
             around: Vec::new(),
             tensors: plan
                 .tensors

@@ -16,7 +16,7 @@ use mains_types::{
     Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{
-    ConvertOrder, DaemonHello, FromWorker, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
+    ConvertOrder, DaemonHello, FromWorker, PackOrder, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -64,6 +64,13 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         threads,
         bytes,
     });
+    let pack = (path(), any::<[u8; 32]>(), text()).prop_map(|(path, weights, driver)| {
+        ToWorker::Pack(PackOrder {
+            path,
+            weights: Digest(weights),
+            driver,
+        })
+    });
     let types = vec((text(), format()), 0..3);
     let convert =
         (path(), types, of(path()), any::<u32>()).prop_map(|(path, formats, importance, threads)| {
@@ -78,6 +85,7 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         hello,
         convert,
         sensitivity(),
+        pack,
         (text(), any::<bool>()).prop_map(|(source, anew)| ToWorker::Probe { source, anew }),
         inspect,
         load,
@@ -164,6 +172,7 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
         vec(any::<u8>(), 0..100).prop_map(FromWorker::Piece),
         Just(FromWorker::Written),
         group().prop_map(|(name, damage)| FromWorker::Group { name, damage }),
+        vec(any::<u8>(), 0..100).prop_map(FromWorker::Start),
     ]
 }
 
@@ -241,13 +250,13 @@ fn plan() -> impl Strategy<Value = Plan> {
     let head = (text(), any::<[[u8; 32]; 2]>(), format());
     let parts = (vec(segment, 0..3), vec(tensor, 0..3));
     (head, parts, any::<[u32; 5]>(), any::<[u64; 5]>()).prop_map(
-        |((model, [variant, weights], kv_format), (segments, tensors), counts, sizes)| {
+        |((model, [variant, made], kv_format), (segments, tensors), counts, sizes)| {
             let [context, parallel, step_rows, block_tokens, blocks] = counts;
             let [weights, state, activations, scratch, runtime] = sizes.map(Bytes);
             Plan {
                 model,
                 variant: Digest(variant),
-                weights: Digest(weights),
+                weights: Digest(made),
                 segments,
                 context,
                 parallel,

@@ -1,9 +1,10 @@
 //! What is beyond a bound is refused, and the refusal names the bound.
 
 use mains_contract::BlockFormat;
-use mains_types::{Prompt, Started, TensorFacts};
+use mains_types::{Digest, Prompt, Started, TensorFacts};
 use mains_wire::frames::{
-    ConvertOrder, DaemonHello, Frame, FrameError, FromWorker, Role, ToWorker, bounds, decode, encode,
+    ConvertOrder, DaemonHello, Frame, FrameError, FromWorker, PackOrder, Role, ToWorker, bounds, decode,
+    encode,
 };
 
 use crate::samples;
@@ -164,6 +165,16 @@ fn files_are_bounded() {
     );
     let long = "a".repeat(bounds::PATH_BYTES + 1);
     assert_eq!(refused(order(String::new(), 0, &long)), "path");
+    assert_eq!(
+        refused(FromWorker::Start(vec![0; bounds::PIECE_BYTES + 1])),
+        "start"
+    );
+    let order = ToWorker::Pack(PackOrder {
+        path: "/m".into(),
+        weights: Digest([0; 32]),
+        driver: "a".repeat(bounds::NAME_BYTES + 1),
+    });
+    assert_eq!(refused(order), "pack.driver");
     assert_eq!(
         refused(FromWorker::Piece(vec![0; bounds::PIECE_BYTES + 1])),
         "piece"

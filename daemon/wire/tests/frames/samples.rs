@@ -12,7 +12,7 @@ use mains_types::{
     Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{
-    ConvertOrder, DaemonHello, FromWorker, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
+    ConvertOrder, DaemonHello, FromWorker, PackOrder, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
 };
 
 /// Every frame to a worker, with a name.
@@ -73,6 +73,14 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
             }),
         ),
         ("to.sensitivity", ToWorker::Sensitivity(sensitivity())),
+        (
+            "to.pack",
+            ToWorker::Pack(PackOrder {
+                path: path(),
+                weights: Digest([10; 32]),
+                driver: "cpu".to_owned(),
+            }),
+        ),
     ]
 }
 
@@ -153,6 +161,7 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
                 damage: 0.25,
             },
         ),
+        ("from.start", FromWorker::Start(vec![4, 5])),
     ]
 }
 

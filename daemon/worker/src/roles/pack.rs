@@ -16,7 +16,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Arrange the weights of a model as a driver keeps them, in a file that loads map.
 ///
 /// The formats are those of the model's files: convert it first to have others. `mainsd` looks for the file under
-/// `models/packed/DIGEST.DRIVER` in its state folder, where DIGEST is the plan's variant.
+/// `models/packed/DIGEST.DRIVER` in its state folder, where DIGEST is that of the plan's weights.
+/// It makes the file by itself after a model's first load.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  mains-worker pack --from qwen3-0.6b-q8_0.gguf --to DIGEST.cpu --variant DIGEST"
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     /// The file to write; it must not exist yet.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// The digest of the variant, as `mains plan --json` tells it.
+    /// The digest of the plan's weights, as `mains plan --json` tells it under `prepared`.
     #[arg(long, value_name = "DIGEST")]
     variant: String,
     /// The driver.

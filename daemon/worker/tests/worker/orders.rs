@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mains_contract::BlockFormat;
-use mains_formats::Gguf;
+use mains_formats::{Gguf, PackedFile};
 use mains_types::Digest;
 use mains_wire::files::read_sensitivity;
-use mains_wire::frames::{ConvertOrder, FromWorker, Role, SensitivityOrder, ToWorker};
+use mains_wire::frames::{ConvertOrder, FromWorker, PackOrder, Role, SensitivityOrder, ToWorker};
 
 use crate::support::{Worker, pilot};
 
@@ -31,6 +31,7 @@ async fn file(worker: &mut Worker, first: Option<FromWorker>) -> Vec<u8> {
     loop {
         match worker.next().await.unwrap() {
             FromWorker::Piece(piece) => file.extend_from_slice(&piece),
+            FromWorker::Start(start) => file[..start.len()].copy_from_slice(&start),
             FromWorker::Written => break,
             other => panic!("no piece: {other:?}"),
         }
@@ -164,5 +165,32 @@ async fn what_can_not_be_measured_is_told_why() {
     match worker.ask(ToWorker::Sensitivity(order)).await {
         Some(FromWorker::Error(message)) => assert!(message.contains("/nowhere"), "{message}"),
         other => panic!("no refusal: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn weights_are_packed_whole() {
+    let mut worker = Worker::start(Role::Convert).await;
+    let order = |driver: &str| {
+        ToWorker::Pack(PackOrder {
+            path: pilot(),
+            weights: Digest([7; 32]),
+            driver: driver.to_owned(),
+        })
+    };
+    let first = worker.ask(order("cpu")).await;
+    let made = file(&mut worker, first).await;
+    let packed = PackedFile::from_bytes(made, &pilot()).unwrap();
+    assert_eq!((packed.variant(), packed.driver()), (&*"07".repeat(32), "cpu"));
+    for weight in packed.weights() {
+        assert!(
+            packed.verified(&weight.name).unwrap().is_some(),
+            "{}",
+            weight.name
+        );
+    }
+    match worker.ask(order("reference")).await {
+        Some(FromWorker::Error(message)) => assert!(message.contains("packs no weights"), "{message}"),
+        other => panic!("the reference keeps nothing: {other:?}"),
     }
 }

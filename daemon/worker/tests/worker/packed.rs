@@ -27,7 +27,7 @@ async fn packed_weights_are_mapped_and_give_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(512, 1).await;
     let file = folder.path().join("packed");
-    pack(&file, &plan.variant.to_string());
+    pack(&file, &plan.weights.to_string());
     let mut worker = Worker::start_reading(Role::Run, &file).await;
     let ToWorker::Load { path, plan, .. } = load(&plan) else {
         panic!("it is a load");

@@ -2,6 +2,7 @@
 //! over the connection in [`pieces`], in answer to orders that the daemon gives.
 
 mod convert;
+mod pack;
 mod pieces;
 mod sensitivity;
 
@@ -19,6 +20,7 @@ pub(crate) fn work(inbox: Inbox<Infallible>, outbox: Outbox) -> Result<()> {
         let outcome = match inbox.wait()? {
             Message::Frame(ToWorker::Convert(order)) => convert::answer(&order, &inbox, &outbox),
             Message::Frame(ToWorker::Sensitivity(order)) => sensitivity::answer(order, &inbox, &outbox),
+            Message::Frame(ToWorker::Pack(order)) => pack::answer(&order, &inbox, &outbox),
             Message::Frame(_) => bail!("this worker only makes files of models"),
         };
         if let Err(error) = outcome {

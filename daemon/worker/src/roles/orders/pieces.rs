@@ -1,7 +1,7 @@
 //! A file that is written into frames.
 
 use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 use anyhow::Result;
 use mains_wire::frames::{FromWorker, bounds};
@@ -22,6 +22,9 @@ pub(super) fn say_file(
     let mut pieces = Pieces::new(inbox, outbox);
     write(&mut pieces)?;
     pieces.flush()?;
+    if let Some(start) = pieces.start {
+        outbox.say(FromWorker::Start(start))?;
+    }
     outbox.say(FromWorker::Written)
 }
 
@@ -30,6 +33,8 @@ pub(super) struct Pieces<'a> {
     inbox: &'a Inbox<Infallible>,
     outbox: &'a Outbox,
     piece: Vec<u8>,
+    /// What is written after a return to the start.
+    start: Option<Vec<u8>>,
 }
 
 impl<'a> Pieces<'a> {
@@ -38,12 +43,32 @@ impl<'a> Pieces<'a> {
             inbox,
             outbox,
             piece: Vec::with_capacity(bounds::PIECE_BYTES),
+            start: None,
+        }
+    }
+}
+
+impl Seek for Pieces<'_> {
+    /// Goes back to the start, once: a file whose head is known last. What was said can not be gone back to otherwise.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.flush()?;
+        match to {
+            SeekFrom::Start(0) if self.start.is_none() => {
+                self.start = Some(Vec::new());
+                Ok(0)
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
 impl Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(start) = &mut self.start {
+            let taken = bytes.len().min(bounds::PIECE_BYTES - start.len());
+            start.extend_from_slice(&bytes[..taken]);
+            return Ok(taken);
+        }
         let taken = bytes.len().min(bounds::PIECE_BYTES - self.piece.len());
         self.piece.extend_from_slice(&bytes[..taken]);
         if self.piece.len() == bounds::PIECE_BYTES {
@@ -64,7 +89,7 @@ impl Write for Pieces<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Seek, SeekFrom, Write};
 
     use mains_wire::frames::{FromWorker, bounds};
 
@@ -83,6 +108,9 @@ mod tests {
             for part in file.chunks(1000) {
                 pieces.write_all(part)?;
             }
+            assert!(pieces.seek(SeekFrom::Start(1)).is_err());
+            pieces.rewind()?;
+            pieces.write_all(b"head")?;
             Ok(())
         })
         .unwrap();
@@ -91,6 +119,7 @@ mod tests {
         for piece in file.chunks(bounds::PIECE_BYTES) {
             assert_eq!(frames.try_recv(), Ok(FromWorker::Piece(piece.to_vec())));
         }
+        assert_eq!(frames.try_recv(), Ok(FromWorker::Start(b"head".to_vec())));
         assert_eq!(frames.try_recv(), Ok(FromWorker::Written));
     }
 }

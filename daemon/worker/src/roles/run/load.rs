@@ -1,14 +1,15 @@
 //! From a plan to an engine that is ready.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mains_contract::{
     BlockFormat, DriverError, Footprint, Graph, KeptWeight, OutputName, SharedBytes, StepLimits, WeightData,
     WeightSource,
 };
-use mains_engine::models::{Cast, Model, ModelOptions, PackedWeights};
+use mains_engine::models::{Cast, Checkpoint, Model, ModelOptions, PackedWeights};
 use mains_engine::{Engine, EngineConfig, Segments};
 use mains_formats::PackedFile;
 use mains_types::{Plan, Segment};
@@ -26,7 +27,8 @@ pub(super) struct Loaded {
     pub(super) variant: String,
 }
 
-/// Loads the model at `path` exactly as `plan` says, with what the file at `packed` has of its weights, or fails. `beat` is
+/// Loads the model at `path`, whose tensors have the types of `plan`, exactly as it says, with what the file at `packed` has of
+/// its weights, or fails. `beat` is
 /// called for every tensor.
 pub(super) fn load(
     path: &Path,
@@ -34,17 +36,7 @@ pub(super) fn load(
     packed: Option<&Path>,
     beat: &dyn Fn() -> Result<()>,
 ) -> Result<Loaded> {
-    let tensors = plan.tensors.iter();
-    let options = ModelOptions {
-        kv_format: plan.kv_format,
-        cast: Cast::Named(
-            tensors
-                .map(|tensor| (tensor.name.clone(), tensor.format))
-                .collect(),
-        ),
-        context: Some(plan.context as usize),
-    };
-    let model = Model::open(path, &options).with_context(|| path.display().to_string())?;
+    let model = open(path, plan).with_context(|| path.display().to_string())?;
     ensure!(
         model.graph.output(OutputName::Logits).is_some(),
         "{}: {} is an encoder, it generates no text",
@@ -79,6 +71,42 @@ pub(super) fn load(
         footprint,
         variant: plan.variant.to_string(),
     })
+}
+
+/// The model at `path`. Nothing is quantized here: that takes long, and what the plan predicts is of files that were quantized by
+/// importance.
+fn open(path: &Path, plan: &Plan) -> Result<Model> {
+    let checkpoint = Arc::new(Checkpoint::open(path)?);
+    let options = ModelOptions {
+        kv_format: plan.kv_format,
+        cast: Cast::AsStored,
+        context: Some(plan.context as usize),
+    };
+    let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options)?;
+    let mut narrowed = BTreeMap::new();
+    for tensor in &plan.tensors {
+        match model.weights.facts(&tensor.name).map(|facts| facts.format) {
+            Some(format) if format == tensor.format => {}
+            // Files that are made of a folder have vectors in F32, which lose nothing on the way back.
+            Some(BlockFormat::F32) if matches!(tensor.format, BlockFormat::BF16 | BlockFormat::F16) => {
+                narrowed.insert(tensor.name.clone(), tensor.format);
+            }
+            found => bail!(
+                "the plan has {} in {}, the file in {}; plan the model again",
+                tensor.name,
+                tensor.format,
+                found.map_or("none", BlockFormat::name)
+            ),
+        }
+    }
+    if narrowed.is_empty() {
+        return Ok(model);
+    }
+    let options = ModelOptions {
+        cast: Cast::Named(narrowed),
+        ..options
+    };
+    Ok(Model::from_checkpoint(checkpoint, &options)?)
 }
 
 /// The graph, cut as the plan's segments say.
@@ -149,7 +177,7 @@ fn keeps(plan: &Plan, taken: &Footprint) -> Result<()> {
 fn packed_for(plan: &Plan, path: &Path) -> Result<PackedFile> {
     let file = PackedFile::open(path)?;
     ensure!(
-        file.variant() == plan.variant.to_string(),
+        file.variant() == plan.weights.to_string(),
         "{}: it has the weights of another plan, {}; remove it, it is made again",
         path.display(),
         file.variant()

@@ -1,0 +1,117 @@
+//! Files on disk and who needs them: what is held is never removed to make room.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mains_store::{Cache, NewFile, Stamp, StoreError};
+use mains_wire::files::read_record;
+
+use crate::SupervisorError;
+
+/// The cache, and how often each of its files is held.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    cache: Arc<Cache>,
+    held: Arc<Mutex<HashMap<PathBuf, usize>>>,
+}
+
+/// A file that stays until this is dropped.
+pub(crate) struct Held {
+    held: Arc<Mutex<HashMap<PathBuf, usize>>>,
+    path: PathBuf,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.path) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.path);
+            }
+        }
+    }
+}
+
+impl Shelf {
+    pub(crate) fn new(cache: Cache) -> Self {
+        Self {
+            cache: Arc::new(cache),
+            held: Arc::default(),
+        }
+    }
+
+    /// Files may take `bytes` from now on.
+    pub(crate) fn set_budget(&self, bytes: Option<u64>) {
+        self.cache.set_budget(bytes);
+    }
+
+    fn all_held(&self) -> MutexGuard<'_, HashMap<PathBuf, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, path: PathBuf) -> Held {
+        *self.all_held().entry(path.clone()).or_default() += 1;
+        Held {
+            held: Arc::clone(&self.held),
+            path,
+        }
+    }
+
+    /// The file at `path`, held, when it is there and is what its record says; one that is damaged is removed. Without a record
+    /// it was put there by hand, and counts unless it `needs_record`.
+    pub(crate) async fn take(&self, path: PathBuf, needs_record: bool) -> Option<Held> {
+        let shelf = self.clone();
+        let taken = tokio::task::spawn_blocking(move || shelf.take_now(path, needs_record)).await;
+        taken.ok().flatten()
+    }
+
+    fn take_now(&self, path: PathBuf, needs_record: bool) -> Option<Held> {
+        let held = self.hold(path.clone());
+        let found = Stamp::of(&path).ok()?;
+        let Ok(record) = std::fs::read(Cache::record(&path)) else {
+            return (!needs_record).then_some(held);
+        };
+        let whole = read_record(&record).is_ok_and(|record| {
+            let recorded = Stamp {
+                bytes: record.bytes,
+                head: record.head,
+            };
+            recorded == found
+        });
+        if whole {
+            if let Err(error) = self.cache.touch(&path) {
+                tracing::warn!(%error, "it is not told that a file is used, and may be removed before others");
+            }
+            return Some(held);
+        }
+        tracing::warn!(path = %path.display(), "a file that was made of a model is damaged, and is removed");
+        if let Err(error) = self.cache.remove(&path) {
+            tracing::warn!(%error, "it can not be removed");
+        }
+        None
+    }
+
+    /// Begins the file of `bytes` at `path` and holds it. Blocks.
+    pub(super) fn begin(&self, path: PathBuf, bytes: u64) -> Result<(NewFile, Held), StoreError> {
+        let held = self.hold(path.clone());
+        // Locked until what goes is gone: nobody takes it meanwhile.
+        let all_held = self.all_held();
+        let in_use = all_held.keys().cloned().collect();
+        let (file, removed) = self.cache.begin(&path, bytes, &in_use)?;
+        drop(all_held);
+        for removed in removed {
+            tracing::info!(path = %removed.display(), "removed to make room for {}", path.display());
+        }
+        Ok((file, held))
+    }
+
+    /// What the records of all variants say, the last used first.
+    pub(super) async fn records(&self) -> Result<Vec<Vec<u8>>, SupervisorError> {
+        let cache = Arc::clone(&self.cache);
+        let read = tokio::task::spawn_blocking(move || cache.variants()).await;
+        let records = read.map_err(|_| SupervisorError::ShuttingDown)??;
+        Ok(records.into_iter().map(|(_, record)| record).collect())
+    }
+}
