@@ -43,6 +43,8 @@ proptest! {
     #[test]
     fn what_is_written_is_read(weights in weights()) {
         let bytes = file(&weights);
+        let tensors: Vec<_> = weights.iter().enumerate().map(|(at, bytes)| tensor(&format!("w{at}"), bytes.len() as u64)).collect();
+        prop_assert_eq!(packed_bytes("variant", "cpu", &tensors).unwrap(), bytes.len() as u64);
         let read = open(bytes.clone()).unwrap();
         prop_assert_eq!((read.variant(), read.driver(), read.weights().count()), ("variant", "cpu", weights.len()));
         for (at, expected) in weights.iter().enumerate() {

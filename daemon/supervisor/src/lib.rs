@@ -23,6 +23,7 @@ mod metering;
 mod model;
 mod place;
 mod queue;
+mod ready;
 mod relay;
 mod reservations;
 mod settings;

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use mains_types::{ModelFacts, Plan};
+use mains_types::Plan;
 use mains_wire::frames::{FromWorker, ToWorker};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::link::{self, Link, LinkError, Started, name};
-use crate::place::{Refusal, Room, place};
+use crate::place::{Refusal, Room};
+use crate::ready::{Ready, pack_later, ready};
 use crate::settings::Settings;
-use crate::variants::{self, Files, Wanted};
 use crate::worker::{Loss, Worker, pair, serve};
-use crate::{Limits, Role, SupervisorError, WorkerProcess};
+use crate::{Limits, Role, WorkerProcess};
 
 /// What a life tells the task of its model.
 pub(crate) enum Report {
@@ -53,19 +53,7 @@ pub(crate) async fn live(
         prepared = prepare => prepared,
         () = stop.cancelled() => return report(Report::Gone(None)),
     };
-    let (
-        Ready {
-            facts,
-            plan,
-            room,
-            files,
-        },
-        Started {
-            mut link,
-            mut process,
-            hello,
-        },
-    ) = match prepared {
+    let (ready, mut started) = match prepared {
         Ok(prepared) => prepared,
         Err(refusal) => {
             report(Report::Refused(refusal));
@@ -73,149 +61,60 @@ pub(crate) async fn live(
         }
     };
     report(Report::Spawned {
-        pid: process.pid(),
-        walls_missing: link::missing(&hello.walls),
+        pid: started.process.pid(),
+        walls_missing: link::missing(&started.hello.walls),
     });
-    let loading = tokio::time::timeout(settings.load_timeout, load(&mut link, &files, &plan));
+    let loading = tokio::time::timeout(settings.load_timeout, load(&mut started.link, &ready));
     let loaded = tokio::select! {
         loaded = loading => loaded.unwrap_or(Err(LinkError::Slow(settings.load_timeout))),
-        () = stop.cancelled() => return bury(Some(link), process, room, None, report).await,
+        () = stop.cancelled() => return bury(Some(started.link), started.process, ready.room, None, report).await,
     };
     match loaded {
         Ok(()) => {
-            room.loaded();
-            let files = Arc::new(files);
-            if files.packed.is_none() {
-                let (context, settings) = (Arc::clone(&context), settings.clone());
-                tokio::spawn(pack(
-                    context,
-                    settings,
-                    facts,
-                    Arc::clone(&plan),
-                    Arc::clone(&files),
-                ));
-            }
-            serve_until(&settings, &stop, (plan, room), (link, process), report).await;
+            ready.room.loaded();
+            pack_later(&context, &settings, &ready);
+            let connection = (started.link, started.process);
+            serve_until(&settings, &stop, ready, connection, report).await;
         }
-        Err(LinkError::Refused(reason)) => {
-            report(Report::Refused(Refusal {
+        Err(error) => not_loaded(&context, ready, started, error, report).await,
+    }
+}
+
+/// Ends a worker that did not load, and says why.
+async fn not_loaded(
+    context: &Context,
+    ready: Ready,
+    mut started: Started,
+    error: LinkError,
+    report: impl Fn(Report),
+) {
+    if let LinkError::Refused(reason) = error {
+        // Packed weights have digests of their own: they may be what is damaged, and are quickly made again.
+        let refusal = match &ready.files.packed {
+            Some(path) => {
+                context.shelf.remove(path.clone()).await;
+                Refusal::for_now(format!(
+                    "{reason}; its packed weights were removed, load it again"
+                ))
+            }
+            None => Refusal {
                 reason,
                 for_good: true,
-            }));
-            bury(Some(link), process, room, None, report).await;
-        }
-        Err(error) => {
-            let why = link::how(error, &mut *process).await.to_string();
-            bury(
-                None,
-                process,
-                room,
-                Some(format!("its worker {why} while it loaded")),
-                report,
-            )
-            .await;
-        }
-    }
-}
-
-/// A plan with its room, and the files that it is loaded from.
-struct Ready {
-    facts: Arc<ModelFacts>,
-    plan: Arc<Plan>,
-    room: Room,
-    files: Files,
-}
-
-/// Plans, reserves, and makes the plan's variant when it is not there: nothing of this model is served meanwhile. Where there
-/// is no room on disk for it, the model is planned with the types that its files have.
-async fn ready(context: &Arc<Context>, settings: &Settings) -> Result<Ready, Refusal> {
-    let facts = context.facts(&settings.source.path).await;
-    let facts = facts.map_err(|error| Refusal {
-        reason: error.to_string(),
-        for_good: !matches!(error, SupervisorError::Spawn(_)),
-    })?;
-    let full = match placed(context, settings, &facts).await {
-        Ok(ready) => return Ok(ready),
-        Err(NotPlaced::Refused(refusal)) => return Err(refusal),
-        Err(NotPlaced::Full(full)) => full,
-    };
-    tracing::warn!(model = %settings.source.name, %full, "loaded in the types of its files");
-    let stored = Arc::new(ModelFacts {
-        sensitivity: None,
-        ..(*facts).clone()
-    });
-    placed(context, settings, &stored)
-        .await
-        .map_err(|error| match error {
-            NotPlaced::Full(error) => Refusal::for_now(error),
-            NotPlaced::Refused(refusal) => Refusal {
-                reason: format!("{full}; and in the types of its files {}", refusal.reason),
-                ..refusal
             },
-        })
-}
-
-enum NotPlaced {
-    Refused(Refusal),
-    /// There is no room on disk, in words.
-    Full(String),
-}
-
-async fn placed(
-    context: &Arc<Context>,
-    settings: &Settings,
-    facts: &Arc<ModelFacts>,
-) -> Result<Ready, NotPlaced> {
-    let (plan, room) = place(context, settings, facts)
-        .await
-        .map_err(NotPlaced::Refused)?;
-    let wanted = Wanted {
-        context,
-        settings,
-        facts,
-        plan: &plan,
-    };
-    let files = wanted.files(&|_| ()).await.map_err(|error| {
-        if variants::is_full(&error) {
-            NotPlaced::Full(error.to_string())
-        } else {
-            NotPlaced::Refused(Refusal::for_now(error.to_string()))
-        }
-    })?;
-    let facts = Arc::clone(facts);
-    Ok(Ready {
-        facts,
-        plan,
-        room,
-        files,
-    })
-}
-
-/// Packs the weights of a model that was loaded without, for the next time. Whatever keeps it from being done is no reason not to
-/// serve.
-async fn pack(
-    context: Arc<Context>,
-    settings: Settings,
-    facts: Arc<ModelFacts>,
-    plan: Arc<Plan>,
-    files: Arc<Files>,
-) {
-    let wanted = Wanted {
-        context: &context,
-        settings: &settings,
-        facts: &facts,
-        plan: &plan,
-    };
-    if let Err(error) = wanted.pack(&files, &|_| ()).await {
-        tracing::info!(model = %settings.source.name, %error, "its weights are not packed");
+        };
+        report(Report::Refused(refusal));
+        return bury(Some(started.link), started.process, ready.room, None, report).await;
     }
+    let why = link::how(error, &mut *started.process).await;
+    let why = Some(format!("its worker {why} while it loaded"));
+    bury(None, started.process, ready.room, why, report).await;
 }
 
-async fn load(link: &mut Link, files: &Files, plan: &Plan) -> Result<(), LinkError> {
+async fn load(link: &mut Link, ready: &Ready) -> Result<(), LinkError> {
     let order = ToWorker::Load {
-        path: files.path.clone(),
-        plan: plan.clone(),
-        packed: files.packed.clone(),
+        path: ready.files.path.clone(),
+        plan: (*ready.plan).clone(),
+        packed: ready.files.packed.clone(),
     };
     link.writer.send(order).await?;
     match link.next().await? {
@@ -229,10 +128,17 @@ async fn load(link: &mut Link, files: &Files, plan: &Plan) -> Result<(), LinkErr
 async fn serve_until(
     settings: &Settings,
     stop: &CancellationToken,
-    (plan, room): (Arc<Plan>, Room),
+    ready: Ready,
     (mut link, mut process): (Link, Box<dyn WorkerProcess>),
     report: impl Fn(Report),
 ) {
+    // Its files stay on disk for as long as it maps them.
+    let Ready {
+        plan,
+        room,
+        files: _files,
+        ..
+    } = ready;
     let (worker, mut outgoing) = pair();
     report(Report::Loaded {
         worker: worker.clone(),

@@ -84,7 +84,7 @@ fn what_was_used_longest_ago_makes_room() {
     make(&cache, &a, b"aaaa", &[]).unwrap();
     make(&cache, &b, b"bbbb", &[]).unwrap();
     cache.touch(&a).unwrap();
-    assert_eq!(make(&cache, &c, b"cccc", &[]).unwrap(), [b.clone()]);
+    assert_eq!(make(&cache, &c, b"cccc", &[]).unwrap(), std::slice::from_ref(&b));
     assert_eq!(
         names(state.path()),
         ["a.gguf", "a.gguf.json", "c.gguf", "c.gguf.json"]

@@ -93,6 +93,15 @@ impl Shelf {
         None
     }
 
+    /// Removes the file at `path`, whoever holds it.
+    pub(crate) async fn remove(&self, path: PathBuf) {
+        let cache = Arc::clone(&self.cache);
+        let removed = tokio::task::spawn_blocking(move || cache.remove(&path)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%error, "a file that was made of a model can not be removed");
+        }
+    }
+
     /// Begins the file of `bytes` at `path` and holds it. Blocks.
     pub(super) fn begin(&self, path: PathBuf, bytes: u64) -> Result<(NewFile, Held), StoreError> {
         let held = self.hold(path.clone());
