@@ -11,6 +11,7 @@ mod block;
 mod cache;
 mod dequantize;
 mod error;
+mod feedback;
 mod format;
 mod formats;
 mod planes;
@@ -22,6 +23,7 @@ pub use block::Block;
 pub use cache::{CACHE_BLOCK, rotate, rotated_together};
 pub use dequantize::dequantize;
 pub use error::BlockError;
+pub use feedback::{Factor, quantize_with_feedback};
 pub use format::BlockFormat;
 pub use formats::{
     BlockIq4Nl, BlockIq4Xs, BlockMxfp4, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0,

@@ -54,7 +54,7 @@ pub fn quantize_weighted(
 
 /// An instruction set that the search is compiled for. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Isa {
+pub(crate) enum Isa {
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
     /// AVX2.
@@ -65,7 +65,7 @@ enum Isa {
 
 impl Isa {
     #[cfg(target_arch = "x86_64")]
-    fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -80,7 +80,7 @@ impl Isa {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         Self::Portable
     }
 }

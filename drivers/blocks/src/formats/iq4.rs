@@ -3,7 +3,7 @@
 use crate::search::signed::Levels;
 
 /// The levels (ggml-common.h, `kvalues_iq4nl`).
-const LEVELS: [i8; 16] = [
+pub(super) const LEVELS: [i8; 16] = [
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 ];
 /// Halfway between each level and the next.

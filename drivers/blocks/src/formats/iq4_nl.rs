@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{iq4, number, sized};
 use crate::block::{Input, Quantize};
+use crate::feedback::Codes;
 use crate::search::signed::singles;
 use crate::{Block, BlockFormat, planes};
 
@@ -45,5 +46,13 @@ impl Quantize<32> for BlockIq4Nl {
                 }),
             );
         });
+    }
+}
+
+impl Codes<32, 1> for BlockIq4Nl {
+    const LEVELS: &'static [i8] = &iq4::LEVELS;
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        self.indices = planes::pack::<4, 16, 16>(indices);
     }
 }

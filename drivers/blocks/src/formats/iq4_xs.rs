@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{above, iq4, join, number, sized};
 use crate::block::{Input, Quantize, centered};
+use crate::feedback::Codes;
 use crate::search::signed::super_blocks;
 use crate::{Block, BlockFormat, planes};
 
@@ -79,5 +80,13 @@ impl Quantize<256> for BlockIq4Xs {
                 }),
             );
         });
+    }
+}
+
+impl Codes<256, 8> for BlockIq4Xs {
+    const LEVELS: &'static [i8] = &iq4::LEVELS;
+
+    fn set_levels(&mut self, indices: &[u8; 256]) {
+        self.indices = planes::pack::<4, 16, 128>(indices);
     }
 }

@@ -4,12 +4,16 @@ use bytemuck::{Pod, Zeroable};
 
 use super::sized;
 use crate::block::{Input, Quantize};
+use crate::feedback::Codes;
 use crate::{Block, BlockFormat, planes};
 
 /// Twice the magnitudes of E2M1, so that they are whole.
 const MAGNITUDES: [i8; 8] = [0, 1, 2, 3, 4, 6, 8, 12];
 /// Halfway between each magnitude and the next.
 const BORDERS: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
+/// The levels, growing, and the index of zero.
+const LEVELS: [i8; 15] = [-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12];
+const ZERO: u8 = 7;
 /// The sign of a 4-bit float.
 const SIGN: u8 = 8;
 /// The largest exponent whose largest level, 1.5 * 2^127, is a float32.
@@ -51,6 +55,18 @@ impl Quantize<32> for BlockMxfp4 {
         for (block, one) in input.iter().enumerate() {
             emit(block, Self::nearest(one.numbers, one.importance));
         }
+    }
+}
+
+impl Codes<32, 1> for BlockMxfp4 {
+    const LEVELS: &'static [i8] = &LEVELS;
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        let float = |index: u8| {
+            let magnitude = index.abs_diff(ZERO);
+            if index < ZERO { magnitude | SIGN } else { magnitude }
+        };
+        self.floats = planes::pack::<4, 16, 16>(&indices.map(float));
     }
 }
 

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
 use crate::block::{Input, Quantize, levels};
+use crate::feedback::{Codes, whole};
 use crate::search::affine::{Format, super_blocks};
 use crate::{Block, BlockFormat, planes};
 
@@ -71,5 +72,13 @@ impl Quantize<256> for BlockQ2K {
                 }),
             );
         });
+    }
+}
+
+impl Codes<256, 16> for BlockQ2K {
+    const LEVELS: &'static [i8] = &whole::<4>(0);
+
+    fn set_levels(&mut self, indices: &[u8; 256]) {
+        self.quants = planes::pack::<2, 32, 64>(indices);
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
 use crate::block::{Input, Quantize, centered};
+use crate::feedback::{Codes, whole};
 use crate::search::signed::{Whole, super_blocks};
 use crate::{Block, BlockFormat, planes};
 
@@ -83,5 +84,14 @@ impl Quantize<256> for BlockQ3K {
                 }),
             );
         });
+    }
+}
+
+impl Codes<256, 16> for BlockQ3K {
+    const LEVELS: &'static [i8] = &whole::<8>(LOWEST);
+
+    fn set_levels(&mut self, indices: &[u8; 256]) {
+        self.high_bits = planes::pack::<1, 32, 32>(&above::<2, 256>(indices));
+        self.quants = planes::pack::<2, 32, 64>(indices);
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
 use crate::block::{Input, Quantize, centered};
+use crate::feedback::{Codes, whole};
 use crate::search::signed::{Whole, singles};
 use crate::{Block, BlockFormat, planes};
 
@@ -48,5 +49,13 @@ impl Quantize<32> for BlockQ4_0 {
                 }),
             );
         });
+    }
+}
+
+impl Codes<32, 1> for BlockQ4_0 {
+    const LEVELS: &'static [i8] = &whole::<16>(LOWEST);
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        self.quants = planes::pack::<4, 16, 16>(indices);
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
 use crate::block::{Input, Quantize, levels};
+use crate::feedback::{Codes, whole};
 use crate::search::affine::{Format, singles};
 use crate::{Block, BlockFormat, planes};
 
@@ -59,5 +60,13 @@ impl Quantize<32> for BlockQ4_1 {
                 }),
             );
         });
+    }
+}
+
+impl Codes<32, 1> for BlockQ4_1 {
+    const LEVELS: &'static [i8] = &whole::<16>(0);
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        self.quants = planes::pack::<4, 16, 16>(indices);
     }
 }

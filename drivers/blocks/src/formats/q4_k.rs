@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
 use crate::block::{Input, Quantize, levels};
+use crate::feedback::{Codes, whole};
 use crate::search::affine::{Format, super_blocks};
 use crate::{Block, BlockFormat, planes, sub_scales};
 
@@ -97,5 +98,13 @@ impl Quantize<256> for BlockQ4K {
                 }),
             );
         });
+    }
+}
+
+impl Codes<256, 8> for BlockQ4K {
+    const LEVELS: &'static [i8] = &whole::<16>(0);
+
+    fn set_levels(&mut self, indices: &[u8; 256]) {
+        self.quants = planes::pack::<4, 32, 128>(indices);
     }
 }

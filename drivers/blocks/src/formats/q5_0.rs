@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
 use crate::block::{Input, Quantize, centered};
+use crate::feedback::{Codes, whole};
 use crate::search::signed::{Whole, singles};
 use crate::{Block, BlockFormat, planes};
 
@@ -55,5 +56,14 @@ impl Quantize<32> for BlockQ5_0 {
                 }),
             );
         });
+    }
+}
+
+impl Codes<32, 1> for BlockQ5_0 {
+    const LEVELS: &'static [i8] = &whole::<32>(LOWEST);
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        self.high_bits = planes::pack::<1, 1, 4>(&above::<4, 32>(indices));
+        self.quants = planes::pack::<4, 16, 16>(indices);
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
 use crate::block::{Input, Quantize, levels};
+use crate::feedback::{Codes, whole};
 use crate::search::affine::{Format, singles};
 use crate::{Block, BlockFormat, planes};
 
@@ -63,5 +64,14 @@ impl Quantize<32> for BlockQ5_1 {
                 }),
             );
         });
+    }
+}
+
+impl Codes<32, 1> for BlockQ5_1 {
+    const LEVELS: &'static [i8] = &whole::<32>(0);
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        self.high_bits = planes::pack::<1, 1, 4>(&above::<4, 32>(indices));
+        self.quants = planes::pack::<4, 16, 16>(indices);
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
 use crate::block::{Input, Quantize, levels};
+use crate::feedback::{Codes, whole};
 use crate::search::affine::{Format, super_blocks};
 use crate::{Block, BlockFormat, planes, sub_scales};
 
@@ -84,5 +85,14 @@ impl Quantize<256> for BlockQ5K {
                 }),
             );
         });
+    }
+}
+
+impl Codes<256, 8> for BlockQ5K {
+    const LEVELS: &'static [i8] = &whole::<32>(0);
+
+    fn set_levels(&mut self, indices: &[u8; 256]) {
+        self.high_bits = planes::pack::<1, 32, 32>(&above::<4, 256>(indices));
+        self.quants = planes::pack::<4, 32, 128>(indices);
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{above, join, number, sized};
 use crate::block::{Input, Quantize, centered};
+use crate::feedback::{Codes, whole};
 use crate::search::signed::{Whole, super_blocks};
 use crate::{Block, BlockFormat, planes};
 
@@ -59,5 +60,14 @@ impl Quantize<256> for BlockQ6K {
                 }),
             );
         });
+    }
+}
+
+impl Codes<256, 16> for BlockQ6K {
+    const LEVELS: &'static [i8] = &whole::<64>(LOWEST);
+
+    fn set_levels(&mut self, indices: &[u8; 256]) {
+        self.quants = planes::pack::<4, 64, 128>(indices);
+        self.high_bits = planes::pack::<2, 32, 64>(&above::<4, 256>(indices));
     }
 }

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{number, sized};
 use crate::block::{Input, Quantize};
+use crate::feedback::{Codes, whole};
 use crate::search::to_f16;
 use crate::{Block, BlockFormat};
 
@@ -47,6 +48,14 @@ impl Quantize<32> for BlockQ8_0 {
         for (block, one) in input.iter().enumerate() {
             emit(block, Self::nearest(one.numbers));
         }
+    }
+}
+
+impl Codes<32, 1> for BlockQ8_0 {
+    const LEVELS: &'static [i8] = &whole::<255>(-127);
+
+    fn set_levels(&mut self, indices: &[u8; 32]) {
+        self.quants = indices.map(|index| i8::from_le_bytes([index]).wrapping_sub(127));
     }
 }
 
