@@ -1,35 +1,74 @@
-//! What an error in each column of a matrix costs: the mean square of what flows into it.
+//! What an error in a matrix costs, by what flows into it: the mean square of each column's input, and the mean products of two
+//! columns' inputs where those were measured.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use mains_blocks::dequantize;
+use mains_blocks::{BlockError, BlockFormat, Factor, dequantize, quantize_weighted, quantize_with_feedback};
 use mains_formats::{Gguf, Reason};
 
 /// The suffix of sums of squares in an importance file.
 const SUMS: &str = ".in_sum2";
 /// The suffix of how many rows each sum is of.
 const COUNTS: &str = ".counts";
+/// The suffix of mean products in an importance file; other programs pass over them.
+pub const MOMENTS: &str = ".in_moments";
+/// The key of how many columns a run of moments has.
+pub const MOMENTS_WIDTH: &str = "mains.moments.width";
 
 /// Mean squares of the inputs of matrices, by the matrices' GGUF names: one number a column, and as many rows as a stack
 /// has experts or one for all of them.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Importance {
     columns: BTreeMap<String, (usize, Vec<f32>)>,
+    moments: Moments,
+}
+
+/// Mean products of the inputs of two columns, for runs of neighbouring columns: a run's are (columns, columns), and those of a
+/// matrix lie one after the other.
+#[derive(Debug, Clone, Default)]
+struct Moments {
+    /// Columns of a run; the last one of a matrix may have fewer.
+    width: usize,
+    /// By matrix; matrices with the same inputs share them.
+    held: BTreeMap<String, Arc<[f32]>>,
+    /// A file that has more of them: they may be larger than memory should be.
+    file: Option<Arc<Gguf>>,
 }
 
 impl Importance {
     /// Of these matrices: how many rows each has, and the rows one after the other.
     #[must_use]
     pub const fn new(columns: BTreeMap<String, (usize, Vec<f32>)>) -> Self {
-        Self { columns }
+        Self {
+            columns,
+            moments: Moments {
+                width: 0,
+                held: BTreeMap::new(),
+                file: None,
+            },
+        }
+    }
+
+    /// The same with mean products of inputs by matrix, in runs of `width` columns: a run's are (columns, columns), the last
+    /// run of a matrix may have fewer columns than the others, and runs lie one after the other.
+    #[must_use]
+    pub fn with_moments(self, width: usize, held: BTreeMap<String, Arc<[f32]>>) -> Self {
+        let file = None;
+        Self {
+            moments: Moments { width, held, file },
+            ..self
+        }
     }
 
     /// Reads an importance file as llama.cpp writes it (`tools/imatrix`): a GGUF file with the tensors `NAME.in_sum2`, a
-    /// row an expert, and `NAME.counts`.
+    /// row an expert, and `NAME.counts`. Where `mains-worker importance` wrote it, moments stay in the mapped file until they are
+    /// asked for.
     ///
     /// # Errors
     /// [`Reason`] names the tensor that is missing or does not fit; a file without any is no importance file.
-    pub fn from_gguf(gguf: &Gguf) -> Result<Self, Reason> {
+    pub fn from_gguf(gguf: Arc<Gguf>) -> Result<Self, Reason> {
         let mut columns = BTreeMap::new();
         for tensor in gguf.tensors() {
             let Some(name) = tensor.name.strip_suffix(SUMS) else {
@@ -63,7 +102,14 @@ impl Importance {
             let reason = "there is none: importance files have tensors called NAME.in_sum2";
             return Err(Reason::tensor(SUMS, reason));
         }
-        Ok(Self { columns })
+        let width = gguf.metadata().find::<u32>(MOMENTS_WIDTH);
+        let width = width.map_err(|error| Reason::tensor(MOMENTS_WIDTH, error.to_string()))?;
+        let moments = Moments {
+            width: width.and_then(|width| usize::try_from(width).ok()).unwrap_or(0),
+            held: BTreeMap::new(),
+            file: Some(gguf),
+        };
+        Ok(Self { columns, moments })
     }
 
     /// Of the matrix called `name` in GGUF.
@@ -72,10 +118,106 @@ impl Importance {
         self.columns.get(name).map(|(_, columns)| columns.as_slice())
     }
 
+    /// How to quantize the matrix called `name`, of rows of `cols` numbers.
+    #[must_use]
+    pub fn weighting(&self, name: &str, cols: usize) -> Weighting<'_> {
+        Weighting {
+            columns: self.of(name).filter(|columns| !columns.is_empty()),
+            factors: self.factors(name, cols).unwrap_or_default(),
+            cols,
+        }
+    }
+
+    /// Of one matrix, not a stack; none where no moments were measured or they do not suit.
+    fn factors(&self, name: &str, cols: usize) -> Option<Vec<Factor>> {
+        let cells = self.moments.of(name)?;
+        let width = self.moments.width;
+        let mut rest = &*cells;
+        let mut factors = Vec::new();
+        for first in (0..cols).step_by(width.max(1)) {
+            let columns = width.min(cols - first);
+            let (run, after) = rest.split_at_checked(columns.checked_mul(columns)?)?;
+            factors.push(Factor::new(columns, run)?);
+            rest = after;
+        }
+        rest.is_empty().then_some(factors)
+    }
+
+    /// Columns of a run of moments, and every matrix's that are held in memory.
+    pub fn moments(&self) -> (usize, impl Iterator<Item = (&str, &[f32])>) {
+        let held = self.moments.held.iter();
+        (
+            self.moments.width,
+            held.map(|(name, cells)| (name.as_str(), &**cells)),
+        )
+    }
+
     /// Matrices that have one, with the number of rows of theirs and the rows.
     pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &[f32])> {
         self.columns
             .iter()
             .map(|(name, (rows, columns))| (name.as_str(), *rows, columns.as_slice()))
+    }
+}
+
+impl Moments {
+    fn of(&self, name: &str) -> Option<Cow<'_, [f32]>> {
+        if let Some(cells) = self.held.get(name) {
+            return Some(Cow::Borrowed(cells));
+        }
+        let tensor = self.file.as_ref()?.find(&format!("{name}{MOMENTS}"))?;
+        let mut cells = vec![0.0; tensor.rows * tensor.cols];
+        dequantize(tensor.format, tensor.bytes, &mut cells).ok()?;
+        Some(Cow::Owned(cells))
+    }
+}
+
+/// How to quantize one matrix, or a stack of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weighting<'a> {
+    columns: Option<&'a [f32]>,
+    factors: Vec<Factor>,
+    cols: usize,
+}
+
+impl<'a> Weighting<'a> {
+    /// The importance of columns: a row, or one for each matrix of a stack.
+    #[must_use]
+    pub const fn columns(&self) -> Option<&[f32]> {
+        self.columns
+    }
+
+    /// The factored moments, empty where none were measured.
+    #[must_use]
+    pub fn factors(&self) -> &[Factor] {
+        &self.factors
+    }
+
+    /// Matrices of the stack, as far as the importance tells.
+    #[must_use]
+    pub fn matrices(&self) -> usize {
+        let rows = self.columns.map_or(1, |columns| columns.len() / self.cols.max(1));
+        rows.max(1)
+    }
+
+    /// Writes rows of the stack's `matrix` to `out` in `format`: with error feedback where moments were measured, or else by the
+    /// importance of columns, or else with all columns alike.
+    ///
+    /// # Errors
+    /// [`BlockError`] when a number does not fit the format, or `out` or the importance the rows.
+    pub fn quantize(
+        &self,
+        format: BlockFormat,
+        numbers: &[f32],
+        matrix: usize,
+        out: &mut [u8],
+    ) -> Result<(), BlockError> {
+        let suits = |factor: &Factor| factor.columns().is_multiple_of(format.block_len());
+        if !self.factors.is_empty() && self.factors.iter().all(suits) {
+            return quantize_with_feedback(format, numbers, &self.factors, out);
+        }
+        let columns = self.columns.filter(|_| format.is_quantized());
+        let own = |columns: &'a [f32]| columns.get(matrix * self.cols..(matrix + 1) * self.cols);
+        quantize_weighted(format, numbers, columns.and_then(own), out)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
-use mains_blocks::{dequantize, quantize_weighted};
+use mains_blocks::{BlockError, dequantize};
 use mains_contract::{BlockFormat, Driver, DriverError, Graph, OutputName, WeightData, WeightSource};
-use mains_engine::importance::Importance;
+use mains_engine::importance::{Importance, Weighting};
 use mains_engine::models::Model;
 
 use crate::divergence::{Divergence, compare};
@@ -32,7 +33,12 @@ pub struct Evaluator<'a> {
     texts: &'a Texts,
     /// Logits of the model as it is, at the positions that count.
     base: Vec<f32>,
+    /// Tensors quantized before, as blocks: a search asks for the same again and again.
+    made: BTreeMap<(String, BlockFormat), Vec<u8>>,
 }
+
+/// Bytes of quantized tensors that are kept; beyond them they are made anew each time.
+const KEPT_BYTES: usize = 1 << 30;
 
 impl<'a> Evaluator<'a> {
     /// Computes the unquantized model's predictions on `texts`.
@@ -55,23 +61,100 @@ impl<'a> Evaluator<'a> {
             importance,
             texts,
             base,
+            made: BTreeMap::new(),
         })
+    }
+
+    /// The blocks of tensors in other formats than they are stored in, by name.
+    fn swapped(&mut self, formats: &Formats) -> Result<Vec<(String, BlockFormat)>, MeasureError> {
+        let facts = |name: &String| self.model.weights.facts(name);
+        let changed = formats
+            .iter()
+            .filter(|(name, format)| facts(name).is_some_and(|facts| facts.format != **format));
+        let changed: Vec<_> = changed.map(|(name, format)| (name.clone(), *format)).collect();
+        let missing: Vec<_> = changed
+            .iter()
+            .filter(|key| !self.made.contains_key(*key))
+            .cloned()
+            .collect();
+        if self.made.values().map(Vec::len).sum::<usize>() > KEPT_BYTES {
+            self.made.retain(|key, _| changed.contains(key));
+        }
+        let (model, importance) = (self.model, self.importance);
+        let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = missing.len().div_ceil(threads).max(1);
+        let made = thread::scope(|scope| {
+            let parts: Vec<_> = missing
+                .chunks(share)
+                .map(|part| {
+                    scope.spawn(move || {
+                        let blocks = part.iter().map(|key| blocks(model, importance, key));
+                        blocks.collect::<Result<Vec<_>, _>>()
+                    })
+                })
+                .collect();
+            let parts = parts.into_iter().map(|part| {
+                part.join()
+                    .expect("quantizing checks what it is given and does not panic")
+            });
+            parts.collect::<Result<Vec<_>, _>>()
+        })?;
+        self.made
+            .extend(missing.into_iter().zip(made.into_iter().flatten()));
+        Ok(changed)
     }
 }
 
 impl Evaluate for Evaluator<'_> {
     fn divergence(&mut self, formats: &Formats) -> Result<Divergence, MeasureError> {
-        let swapped = Swapped::new(self.model, self.importance, formats)?;
-        let width = self.base.len() / self.texts.positions();
-        let mut base = self.base.chunks_exact(width);
-        let mut found = Divergence::default();
-        logits(self.driver, &self.model.graph, &swapped, self.texts, |row| {
-            if let Some(base) = base.next() {
-                found.push(compare(base, row));
-            }
-        })?;
-        Ok(found)
+        let changed = self.swapped(formats)?;
+        let swapped = Swapped {
+            model: self.model,
+            restored: changed
+                .into_iter()
+                .map(|key| Ok((key.0.clone(), restored(&key, &self.made[&key], self.model)?)))
+                .collect::<Result<_, MeasureError>>()?,
+        };
+        against(self.driver, &self.base, (self.model, &swapped), self.texts)
     }
+}
+
+/// A model's graph with its weights or others.
+pub type Side<'a> = (&'a Model, &'a dyn WeightSource);
+
+/// How far `other` is from `base` on `texts`.
+///
+/// # Errors
+/// [`MeasureError::Driver`] when one can not be loaded or the device fails.
+pub fn divergence(
+    driver: &dyn Driver,
+    base: Side<'_>,
+    other: Side<'_>,
+    texts: &Texts,
+) -> Result<Divergence, MeasureError> {
+    let mut expected = Vec::new();
+    logits(driver, &base.0.graph, base.1, texts, |row| {
+        expected.extend_from_slice(row)
+    })?;
+    against(driver, &expected, other, texts)
+}
+
+/// How far `other` is from logits that were computed before.
+fn against(
+    driver: &dyn Driver,
+    base: &[f32],
+    other: Side<'_>,
+    texts: &Texts,
+) -> Result<Divergence, MeasureError> {
+    let width = base.len() / texts.positions();
+    let mut base = base.chunks_exact(width);
+    let mut found = Divergence::default();
+    logits(driver, &other.0.graph, other.1, texts, |row| {
+        if let Some(base) = base.next() {
+            found.push(compare(base, row));
+        }
+    })?;
+    Ok(found)
 }
 
 /// Hands on the logits of every position that counts, in order.
@@ -111,33 +194,35 @@ struct Swapped<'a> {
     restored: BTreeMap<String, Vec<u8>>,
 }
 
-impl<'a> Swapped<'a> {
-    fn new(model: &'a Model, importance: &Importance, formats: &Formats) -> Result<Self, MeasureError> {
-        let changed = formats.iter().filter(|(name, format)| {
-            model
-                .weights
-                .facts(name)
-                .is_some_and(|facts| facts.format != **format)
-        });
-        let restored = changed.map(|(name, format)| {
-            let stored = model.weights.weight(name)?;
-            let mut numbers = numbers(name, &stored)?;
-            restore(*format, &mut numbers, stored.cols, importance.of(name)).map_err(|source| {
-                MeasureError::Tensor {
-                    name: name.clone(),
-                    source,
-                }
-            })?;
-            Ok((
-                name.clone(),
-                numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
-            ))
-        });
-        Ok(Self {
-            model,
-            restored: restored.collect::<Result<_, MeasureError>>()?,
-        })
-    }
+/// A tensor's blocks in another format.
+fn blocks(
+    model: &Model,
+    importance: &Importance,
+    (name, format): &(String, BlockFormat),
+) -> Result<Vec<u8>, MeasureError> {
+    let stored = model.weights.weight(name)?;
+    let numbers = numbers(name, &stored)?;
+    let weighting = importance.weighting(name, stored.cols);
+    quantized(*format, &numbers, &weighting).map_err(|source| MeasureError::Tensor {
+        name: name.clone(),
+        source,
+    })
+}
+
+/// What blocks stand for, as bytes of float32.
+fn restored(
+    (name, format): &(String, BlockFormat),
+    blocks: &[u8],
+    model: &Model,
+) -> Result<Vec<u8>, MeasureError> {
+    let stored = model.weights.weight(name)?;
+    let mut numbers = vec![0.0; stored.rows * stored.cols];
+    let read = dequantize(*format, blocks, &mut numbers);
+    read.map_err(|source| MeasureError::Tensor {
+        name: name.clone(),
+        source,
+    })?;
+    Ok(numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
 }
 
 impl WeightSource for Swapped<'_> {
@@ -165,33 +250,27 @@ pub(crate) fn numbers(name: &str, stored: &WeightData<'_>) -> Result<Vec<f32>, M
     Ok(numbers)
 }
 
-/// What quantizing to `format` and back makes of rows of `cols` numbers; the importance has a row, or one for each matrix of
-/// a stack.
+/// What quantizing to `format` makes of the rows of a matrix, or of a stack of them.
+fn quantized(format: BlockFormat, numbers: &[f32], weighting: &Weighting<'_>) -> Result<Vec<u8>, BlockError> {
+    let matrix = (numbers.len() / weighting.matrices()).max(1);
+    let size = |numbers: usize| {
+        let size = format.row_bytes(numbers);
+        size.ok_or(BlockError::PartialBlock { format, numbers })
+    };
+    let mut bytes = vec![0; size(numbers.len())?];
+    let parts = bytes.chunks_mut(size(matrix)?.max(1)).zip(numbers.chunks(matrix));
+    for (index, (bytes, numbers)) in parts.enumerate() {
+        weighting.quantize(format, numbers, index, bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// What quantizing to `format` and back makes of them.
 pub(crate) fn restore(
     format: BlockFormat,
     numbers: &mut [f32],
-    cols: usize,
-    importance: Option<&[f32]>,
-) -> Result<(), mains_blocks::BlockError> {
-    let matrices = importance.map_or(1, |importance| (importance.len() / cols.max(1)).max(1));
-    let matrix = numbers.len() / matrices;
-    for (index, numbers) in numbers.chunks_mut(matrix.max(1)).enumerate() {
-        let size = format.row_bytes(numbers.len());
-        let mut bytes = vec![
-            0;
-            size.ok_or(mains_blocks::BlockError::PartialBlock {
-                format,
-                numbers: numbers.len()
-            })?
-        ];
-        let importance = importance.map(|importance| &importance[index * cols..(index + 1) * cols]);
-        quantize_weighted(
-            format,
-            numbers,
-            importance.filter(|_| format.is_quantized()),
-            &mut bytes,
-        )?;
-        dequantize(format, &bytes, numbers)?;
-    }
-    Ok(())
+    weighting: &Weighting<'_>,
+) -> Result<(), BlockError> {
+    let bytes = quantized(format, numbers, weighting)?;
+    dequantize(format, &bytes, numbers)
 }

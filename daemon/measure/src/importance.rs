@@ -1,4 +1,4 @@
-//! The mean square of what flows into each column of each matrix, over texts.
+//! The mean square of what flows into each column of each matrix, over texts, and the mean products of two columns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use mains_engine::importance::Importance;
 use mains_engine::models::Model;
 
 use crate::{MeasureError, Texts, each_row};
+
+mod moments;
 
 /// Squares of one matrix's inputs, summed.
 struct Sums {
@@ -46,6 +48,7 @@ pub fn importance(
     mut progress: impl FnMut(usize),
 ) -> Result<Importance, MeasureError> {
     let (taps, mut sums) = plan(&model.graph);
+    let (width, mut products) = moments::plan(&sums);
     let graph = Arc::new(model.graph.tapped(&taps));
     let limits = texts.limits();
     let mut loaded = driver.load(Arc::clone(&graph), &model.weights, &limits)?;
@@ -57,8 +60,16 @@ pub fn importance(
                 .map(|(_, rows)| *rows)
                 .collect();
             sums.iter_mut().for_each(|sums| sums.add(&graph, &taps));
+            products.iter_mut().for_each(|products| products.add(&taps));
         })?;
         progress(index + 1);
+    }
+    let mut moments = BTreeMap::new();
+    for products in products {
+        let mean = products.means();
+        for weight in products.weights {
+            moments.insert(graph.weight(weight).name.clone(), Arc::clone(&mean));
+        }
     }
     let columns = sums.into_iter().map(|sums| {
         (
@@ -66,7 +77,7 @@ pub fn importance(
             (sums.counts.len(), sums.means()),
         )
     });
-    Ok(Importance::new(columns.collect()))
+    Ok(Importance::new(columns.collect()).with_moments(width, moments))
 }
 
 /// The values to give out, and what is summed of them. A matrix with several uses counts its first.

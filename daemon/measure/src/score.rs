@@ -1,7 +1,8 @@
-//! The cheap score: the error that a type makes in a tensor's outputs, as far as the importance of columns tells it.
+//! The cheap score: the error that a type makes in a tensor's outputs, as far as the moments of its inputs tell it.
 
+use mains_blocks::{BlockError, Factor};
 use mains_contract::{BlockFormat, WeightSource};
-use mains_engine::importance::Importance;
+use mains_engine::importance::{Importance, Weighting};
 use mains_engine::models::Model;
 
 use crate::evaluator::{numbers, restore};
@@ -10,8 +11,8 @@ use crate::{GroupOfTensors, MeasureError};
 /// Rows of a tensor that are quantized to score it: errors of rows vary little, and 512 of them tell the sum to a percent or two.
 const SAMPLED_ROWS: usize = 512;
 
-/// The squared error of each candidate of `group` weighted by the importance of columns: the expected squared error of its
-/// outputs, were inputs independent. 0 for the type that it has.
+/// The expected squared error that each candidate of `group` makes in its outputs; where only the importance of columns is known,
+/// what it would be were inputs independent. 0 for the type that it has.
 ///
 /// # Errors
 /// [`MeasureError`] when a tensor can not be read or quantized.
@@ -23,19 +24,23 @@ pub fn scores(
     let mut scores = vec![0.0; group.candidates.len()];
     for name in &group.tensors {
         let stored = model.weights.weight(name)?;
-        let weights = importance
-            .of(name)
-            .filter(|weights| weights.len().is_multiple_of(stored.cols));
+        let weighting = importance.weighting(name, stored.cols);
         let exact = numbers(name, &stored)?;
         // Of a stack the rows of every matrix, so that each meets its own importance.
         let step = (stored.rows / SAMPLED_ROWS).max(1);
-        let (rows, scale) = match weights {
-            Some(weights) if weights.len() > stored.cols => (exact, 1.0),
-            _ => sample(&exact, stored.cols, step),
+        let (rows, scale) = if weighting.matrices() > 1 {
+            (exact, 1.0)
+        } else {
+            sample(&exact, stored.cols, step)
         };
         for (score, (format, _)) in scores.iter_mut().zip(&group.candidates) {
             if *format != stored.format {
-                *score += scale * error(*format, &rows, stored.cols, weights, name)?;
+                let found = error(*format, &rows, stored.cols, &weighting);
+                *score += scale
+                    * found.map_err(|source| MeasureError::Tensor {
+                        name: name.clone(),
+                        source,
+                    })?;
             }
         }
     }
@@ -54,34 +59,42 @@ fn sample(numbers: &[f32], cols: usize, step: usize) -> (Vec<f32>, f64) {
     (rows, scale)
 }
 
+/// The error that a type makes in the products of rows: by their moments where they are known, or else by columns alone.
 fn error(
     format: BlockFormat,
     exact: &[f32],
     cols: usize,
-    weights: Option<&[f32]>,
-    name: &str,
-) -> Result<f64, MeasureError> {
-    let mut restored = exact.to_vec();
-    restore(format, &mut restored, cols, weights).map_err(|source| MeasureError::Tensor {
-        name: name.to_owned(),
-        source,
-    })?;
-    let matrices = weights.map_or(1, |weights| (weights.len() / cols.max(1)).max(1));
-    let matrix = (exact.len() / matrices).max(1);
-    let off =
-        restored
-            .chunks(matrix)
-            .zip(exact.chunks(matrix))
-            .enumerate()
-            .map(|(index, (restored, exact))| {
-                let numbers = restored.iter().zip(exact).enumerate();
-                let terms = numbers.map(|(at, (restored, exact))| {
-                    let weight = weights.map_or(1.0, |weights| weights[index * cols + at % cols]);
-                    f64::from(weight) * (f64::from(*restored) - f64::from(*exact)).powi(2)
-                });
-                terms.sum::<f64>()
-            });
-    Ok(off.sum())
+    weighting: &Weighting<'_>,
+) -> Result<f64, BlockError> {
+    let mut off = exact.to_vec();
+    restore(format, &mut off, weighting)?;
+    off.iter_mut().zip(exact).for_each(|(off, exact)| *off -= exact);
+    let rows = off.chunks_exact(cols);
+    if !weighting.factors().is_empty() {
+        return Ok(rows.map(|row| cost(weighting.factors(), row)).sum());
+    }
+    let per_matrix = (exact.len() / cols / weighting.matrices()).max(1);
+    let columns = weighting.columns();
+    let row_error = |(index, row): (usize, &[f32])| {
+        let own = columns.and_then(|columns| columns.chunks_exact(cols).nth(index / per_matrix));
+        let terms = row.iter().enumerate().map(|(column, off)| {
+            let weight = own.map_or(1.0, |own| own[column]);
+            f64::from(weight) * f64::from(*off).powi(2)
+        });
+        terms.sum::<f64>()
+    };
+    Ok(rows.enumerate().map(row_error).sum())
+}
+
+/// The error of one row, run after run.
+fn cost(factors: &[Factor], mut row: &[f32]) -> f64 {
+    let mut sum = 0.0;
+    for factor in factors {
+        let (run, rest) = row.split_at(factor.columns());
+        sum += factor.cost(run);
+        row = rest;
+    }
+    sum
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio of counts")]

@@ -89,6 +89,26 @@ impl Texts {
         }
     }
 
+    /// The first `rows` texts to choose by, and `held_back` others to tell what was chosen by: a choice among many has picked
+    /// what its own texts show too small. At least half of the texts are chosen by; of a single one both parts are.
+    ///
+    /// # Errors
+    /// [`MeasureError::Texts`] when nothing in either part counts.
+    pub fn split(&self, rows: usize, held_back: usize) -> Result<(Self, Self), MeasureError> {
+        let held_back = held_back.min(self.rows.len() / 2);
+        let chosen = rows.clamp(1, self.rows.len() - held_back);
+        let last = Self {
+            rows: self.rows[self.rows.len() - held_back..].to_vec(),
+            masks: self.masks[self.masks.len() - held_back..].to_vec(),
+        };
+        let last = if held_back == 0 {
+            self.clone()
+        } else {
+            last.first(held_back)?
+        };
+        Ok((self.first(chosen)?, last))
+    }
+
     /// Limits to load a model under for these texts, one at a time.
     #[must_use]
     pub fn limits(&self) -> StepLimits {

@@ -113,6 +113,21 @@ fn scores_fall_with_bytes() {
 }
 
 #[test]
+fn texts_are_parted_without_overlap() {
+    let rows: Vec<Vec<u32>> = (0..5).map(|id| vec![id; 2]).collect();
+    let texts = Texts::new(rows.clone(), vec![vec![true; 2]; 5], 10, 4).unwrap();
+    let parted = |chosen, held_back| {
+        let (chosen, last) = texts.split(chosen, held_back).unwrap();
+        (chosen.rows().to_vec(), last.rows().to_vec())
+    };
+    assert_eq!(parted(2, 1), (rows[..2].to_vec(), rows[4..].to_vec()));
+    assert_eq!(parted(9, 9), (rows[..3].to_vec(), rows[3..].to_vec()));
+    assert_eq!(parted(9, 0), (rows.clone(), rows.clone()));
+    let one = texts.first(1).unwrap();
+    assert_eq!(one.split(1, 1).unwrap(), (one.clone(), one));
+}
+
+#[test]
 fn texts_that_can_not_be_measured_on_are_refused() {
     let refused =
         |rows: Vec<Vec<u32>>, masks: Vec<Vec<bool>>| Texts::new(rows, masks, 10, 4).unwrap_err().to_string();

@@ -103,7 +103,7 @@ pub(crate) fn importance(path: Option<&Path>) -> anyhow::Result<Importance> {
     let Some(path) = path else {
         return Ok(Importance::default());
     };
-    Importance::from_gguf(&Gguf::open(path)?).with_context(|| path.display().to_string())
+    Importance::from_gguf(Arc::new(Gguf::open(path)?)).with_context(|| path.display().to_string())
 }
 
 /// A plan as far as formats go.

@@ -24,7 +24,7 @@ use crate::models::{Checkpoint, Model, ModelOptions, Weights};
 use tensors::Planned;
 
 /// What the new file should be.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ConvertOptions {
     /// The format of matrices; none keeps each as it is. Vectors are F32 in every file that is made of a folder.
     pub format: Option<BlockFormat>,

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use mains_blocks::{BlockFormat, dequantize, quantize_weighted};
+use mains_blocks::{BlockFormat, dequantize};
 
 use super::ConvertError;
 use super::tensors::Planned;
-use crate::importance::Importance;
+use crate::importance::{Importance, Weighting};
 use crate::models::Weights;
 
 /// Numbers of a piece, or one row where that is longer: enough to make a thread's turn cheap, and 1 MiB of float32.
@@ -50,7 +50,11 @@ pub(super) fn write(
         from_row: from.row_bytes(cols).expect(whole),
         to,
         to_row: to.row_bytes(cols).expect(whole),
-        importance: importance.of(name).filter(|_| to.is_quantized()),
+        weighting: if to.is_quantized() {
+            importance.weighting(name, cols)
+        } else {
+            Weighting::default()
+        },
     };
     rows.check()?;
     let pieces = rows.pieces();
@@ -92,8 +96,7 @@ struct Rows<'a> {
     from_row: usize,
     to: BlockFormat,
     to_row: usize,
-    /// One row, or one for each expert of a stack.
-    importance: Option<&'a [f32]>,
+    weighting: Weighting<'a>,
 }
 
 impl Rows<'_> {
@@ -102,7 +105,7 @@ impl Rows<'_> {
     }
 
     fn check(&self) -> Result<(), ConvertError> {
-        let Some(importance) = self.importance else {
+        let Some(importance) = self.weighting.columns() else {
             return Ok(());
         };
         let matrices = importance.len() / self.cols.max(1);
@@ -121,10 +124,7 @@ impl Rows<'_> {
 
     /// Rows of one importance.
     fn matrix_rows(&self) -> usize {
-        let matrices = self
-            .importance
-            .map_or(1, |importance| importance.len() / self.cols);
-        self.count() / matrices
+        self.count() / self.weighting.matrices()
     }
 
     /// Pieces of rows; none has rows of two matrices of a stack.
@@ -167,14 +167,11 @@ impl Rows<'_> {
         stored: &[u8],
         numbers: &mut Vec<f32>,
     ) -> Result<Vec<u8>, ConvertError> {
-        let importance = self.importance.map(|importance| {
-            let matrix = rows.start / self.matrix_rows();
-            &importance[matrix * self.cols..(matrix + 1) * self.cols]
-        });
+        let matrix = rows.start / self.matrix_rows().max(1);
         numbers.resize(rows.len() * self.cols, 0.0);
         let mut bytes = vec![0; rows.len() * self.to_row];
         dequantize(self.from, stored, numbers)
-            .and_then(|()| quantize_weighted(self.to, numbers, importance, &mut bytes))
+            .and_then(|()| self.weighting.quantize(self.to, numbers, matrix, &mut bytes))
             .map_err(|source| ConvertError::Tensor {
                 name: self.name.to_owned(),
                 row: rows.start,

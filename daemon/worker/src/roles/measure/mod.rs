@@ -10,16 +10,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use mains_contract::{BlockFormat, Bytes, Driver};
-use mains_engine::importance::Importance;
+use mains_engine::importance::{Importance, MOMENTS, MOMENTS_WIDTH};
 use mains_engine::models::{Model, ModelOptions};
 use mains_formats::{Array, GgufWriter, TensorSpec, Value};
-use mains_measure::{Choice, Evaluator, Measurement, choose, groups, importance, rank_agreement, scores};
+use mains_measure::{
+    Choice, Evaluate, Evaluator, Measurement, Texts, choose, divergence, groups, importance, rank_agreement,
+    scores,
+};
 use serde_json::json;
 
 use crate::drivers;
 use crate::roles::convert::importance as read_importance;
 use table::{Table, replace};
 use texts::Source;
+
+/// Types of cached keys and values whose damage is measured.
+const CACHES: [BlockFormat; 3] = [BlockFormat::F16, BlockFormat::Q8_0, BlockFormat::Q4_0];
 
 /// Measure the importance of columns: the mean square of what flows into each.
 #[derive(Debug, clap::Args)]
@@ -77,9 +83,12 @@ pub(crate) struct Measured {
     model: PathBuf,
     #[command(flatten)]
     source: Source,
-    /// Texts, at most.
-    #[arg(long, value_name = "N", default_value_t = 24)]
+    /// Texts to measure and choose by, at most; the first of them.
+    #[arg(long, value_name = "N", default_value_t = 64)]
     rows: usize,
+    /// Texts that nothing is chosen by and predictions are made on, at most and at most half; the last of them.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    held_back: usize,
     /// The driver that computes.
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     driver: String,
@@ -89,38 +98,55 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    fn open(&self) -> Result<(Model, mains_measure::Texts, Box<dyn Driver>)> {
-        let options = ModelOptions {
-            kv_format: BlockFormat::F32,
-            ..ModelOptions::default()
-        };
-        let at = || self.model.display().to_string();
-        let model = Model::open(&self.model, &options).with_context(at)?;
-        let texts = self.source.read(&model, self.rows)?;
+    fn open(&self) -> Result<Opened> {
+        let model = self.model(BlockFormat::F32)?;
+        let all = self.source.read(&model, usize::MAX)?;
+        let (texts, held_back) = all.split(self.rows, self.held_back)?;
         let driver = drivers::open(&self.driver, self.threads)?;
         drivers::check(&*driver, &model.graph, &model.formats())?;
-        Ok((model, texts, driver))
+        Ok(Opened {
+            model,
+            texts,
+            held_back,
+            driver,
+        })
     }
 
-    fn importance(
-        &self,
-        file: Option<&Path>,
-        (model, texts, driver): (&Model, &mains_measure::Texts, &dyn Driver),
-    ) -> Result<Importance> {
+    /// The model with keys and values kept in `kv_format`.
+    fn model(&self, kv_format: BlockFormat) -> Result<Model> {
+        let options = ModelOptions {
+            kv_format,
+            ..ModelOptions::default()
+        };
+        Model::open(&self.model, &options).with_context(|| self.model.display().to_string())
+    }
+
+    fn importance(&self, file: Option<&Path>, opened: &Opened) -> Result<Importance> {
+        let Opened {
+            model, texts, driver, ..
+        } = opened;
         match file {
             Some(_) => read_importance(file),
-            None => Ok(importance(driver, model, texts, |done| {
+            None => Ok(importance(&**driver, model, texts, |done| {
                 eprintln!("importance: text {done} of {}", texts.rows().len());
             })?),
         }
     }
 }
 
+/// What [`Measured`] names.
+struct Opened {
+    model: Model,
+    texts: Texts,
+    held_back: Texts,
+    driver: Box<dyn Driver>,
+}
+
 /// `mains-worker importance`.
 pub(crate) fn run_importance(arguments: &ImportanceArguments) -> Result<()> {
-    let (model, texts, driver) = arguments.measured.open()?;
-    let found = arguments.measured.importance(None, (&model, &texts, &*driver))?;
-    let positions: usize = texts.rows().iter().map(Vec::len).sum();
+    let opened = arguments.measured.open()?;
+    let found = arguments.measured.importance(None, &opened)?;
+    let positions: usize = opened.texts.rows().iter().map(Vec::len).sum();
     let mut file = Vec::new();
     write_importance(&found, positions, &mut file)?;
     replace(&arguments.out, &file).with_context(|| arguments.out.display().to_string())
@@ -128,6 +154,7 @@ pub(crate) fn run_importance(arguments: &ImportanceArguments) -> Result<()> {
 
 /// Means as sums over one row: readers divide by the counts.
 pub(crate) fn write_importance(importance: &Importance, positions: usize, out: &mut Vec<u8>) -> Result<()> {
+    let (width, moments) = importance.moments();
     let metadata = [
         ("general.type".to_owned(), Value::String("imatrix".to_owned())),
         (
@@ -138,6 +165,10 @@ pub(crate) fn write_importance(importance: &Importance, positions: usize, out: &
         (
             "imatrix.chunk_size".to_owned(),
             Value::U32(u32::try_from(positions).unwrap_or(u32::MAX)),
+        ),
+        (
+            MOMENTS_WIDTH.to_owned(),
+            Value::U32(u32::try_from(width).unwrap_or(u32::MAX)),
         ),
     ];
     let spec = |name: String, dims: Vec<usize>| TensorSpec {
@@ -156,6 +187,10 @@ pub(crate) fn write_importance(importance: &Importance, positions: usize, out: &
         specs.push(spec(format!("{name}.counts"), vec![experts, 1]));
         numbers.push(vec![1.0; experts]);
     }
+    for (name, cells) in moments {
+        specs.push(spec(format!("{name}{MOMENTS}"), vec![cells.len()]));
+        numbers.push(cells.to_vec());
+    }
     let mut numbers = numbers.into_iter();
     GgufWriter::new(&metadata, specs)?.write(out, |_, out| {
         let numbers = numbers.next().unwrap_or_default();
@@ -171,17 +206,18 @@ pub(crate) fn write_importance(importance: &Importance, positions: usize, out: &
 
 /// `mains-worker measure`.
 pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) -> Result<()> {
-    let (model, texts, driver) = arguments.measured.open()?;
-    let mut table = Table::open(&arguments.table, &identity(&arguments.measured, &model, &texts))?;
+    let opened = arguments.measured.open()?;
+    let mut table = Table::open(&arguments.table, &identity(&arguments.measured, &opened))?;
     let importance = arguments
         .measured
-        .importance(arguments.importance.as_deref(), (&model, &texts, &*driver))?;
-    let groups = groups(&model);
+        .importance(arguments.importance.as_deref(), &opened)?;
+    let (model, driver) = (&opened.model, &*opened.driver);
+    let groups = groups(model);
     let scores = groups
         .iter()
-        .map(|group| scores(&model, &importance, group))
+        .map(|group| scores(model, &importance, group))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut evaluator = Evaluator::new(&*driver, &model, &importance, &texts)?;
+    let mut evaluator = Evaluator::new(driver, model, &importance, &opened.texts)?;
     let mut measurement = Measurement::new(groups, scores.clone(), arguments.groups, &table.known());
     while measurement.step(&mut evaluator)? {
         table.measured = measurement
@@ -195,48 +231,89 @@ pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) ->
     }
     let rows = measurement.table();
     table.set_groups(&rows);
+    table.kv = caches(&arguments.measured, &opened)?;
     table.save(&arguments.table)?;
-    table.whole = Vec::new();
-    for budget in whole::budgets(measurement.groups()) {
-        // A budget below the smallest types has no choice.
-        if let Ok(choice) = choose(measurement.groups(), &rows, budget, 1, &mut evaluator) {
-            eprintln!(
-                "whole choice of {}: {:.3e} nats a token",
-                choice.bytes, choice.measured
-            );
-            table.whole.push((choice.added, choice.measured, choice.bytes.0));
-        }
-    }
-    table.whole.sort_by(|left, right| left.0.total_cmp(&right.0));
+    table.whole = measure_whole(&measurement, &importance, &opened)?;
     table.save(&arguments.table)?;
-    let pairs: Vec<(f64, f64)> = measurement
-        .known()
-        .iter()
-        .filter_map(|known| {
-            let index = measurement
-                .groups()
-                .iter()
-                .position(|group| group.name == known.name)?;
-            Some((scores[index][0], known.damage))
-        })
-        .collect();
     writeln!(out, "{}: {} groups", arguments.table.display(), rows.len())?;
     writeln!(
         out,
         "rank agreement of the cheap score with the divergence: {:.2}",
-        rank_agreement(&pairs)
+        rank_agreement(&pairs(&measurement, &scores))
     )?;
     Ok(())
 }
 
+/// What smaller caches of keys and values cost, of the types that the driver and the model's heads take.
+fn caches(measured: &Measured, opened: &Opened) -> Result<Vec<(String, f64)>> {
+    let (driver, texts) = (&*opened.driver, &opened.texts);
+    let mut found = Vec::new();
+    for format in CACHES {
+        let model = measured.model(format)?;
+        if drivers::check(driver, &model.graph, &model.formats()).is_err() {
+            eprintln!("keys and values in {format}: not for this model on this driver");
+            continue;
+        }
+        let damage = divergence(
+            driver,
+            (&opened.model, &opened.model.weights),
+            (&model, &model.weights),
+            texts,
+        )?;
+        eprintln!("keys and values in {format}: {:.3e} nats a token", damage.mean());
+        found.push((format.to_string(), damage.mean()));
+    }
+    Ok(found)
+}
+
+/// Whole choices of the table, from the fewest bytes to the most: what their damages add up to, what is found of them on texts
+/// that the table was not measured on, and their bytes.
+fn measure_whole(
+    measurement: &Measurement,
+    importance: &Importance,
+    opened: &Opened,
+) -> Result<Vec<(f64, f64, u64)>> {
+    let mut evaluator = Evaluator::new(&*opened.driver, &opened.model, importance, &opened.held_back)?;
+    let mut found = Vec::new();
+    for budget in whole::budgets(measurement.groups()) {
+        // A budget below the smallest types has no choice.
+        if let Ok(choice) = choose(
+            measurement.groups(),
+            &measurement.table(),
+            budget,
+            1,
+            &mut evaluator,
+        ) {
+            eprintln!(
+                "whole choice of {}: {:.3e} nats a token",
+                choice.bytes, choice.measured
+            );
+            found.push((choice.added, choice.measured, choice.bytes.0));
+        }
+    }
+    found.sort_by(|left, right| left.0.total_cmp(&right.0));
+    Ok(found)
+}
+
+/// Score and divergence of each group that was measured, in its coarsest type.
+fn pairs(measurement: &Measurement, scores: &[Vec<f64>]) -> Vec<(f64, f64)> {
+    let groups = measurement.groups();
+    let pair = |known: mains_measure::Measured| {
+        let index = groups.iter().position(|group| group.name == known.name)?;
+        Some((scores[index][0], known.damage))
+    };
+    measurement.known().into_iter().filter_map(pair).collect()
+}
+
 /// `mains-worker choose`.
 pub(crate) fn run_choose(arguments: &ChooseArguments, out: &mut impl Write) -> Result<()> {
-    let (model, texts, driver) = arguments.measured.open()?;
-    let table = Table::open(&arguments.table, &identity(&arguments.measured, &model, &texts))?;
+    let opened = arguments.measured.open()?;
+    let table = Table::open(&arguments.table, &identity(&arguments.measured, &opened))?;
     let importance = arguments
         .measured
-        .importance(arguments.importance.as_deref(), (&model, &texts, &*driver))?;
-    let groups = groups(&model);
+        .importance(arguments.importance.as_deref(), &opened)?;
+    let (model, driver) = (&opened.model, &*opened.driver);
+    let groups = groups(model);
     let chosen = groups
         .iter()
         .flat_map(|group| group.tensors.iter().map(String::as_str))
@@ -248,7 +325,7 @@ pub(crate) fn run_choose(arguments: &ChooseArguments, out: &mut impl Write) -> R
         .map(mains_types::TensorFacts::bytes)
         .sum();
     let budget = Bytes(arguments.budget.saturating_sub(rest.0));
-    let mut evaluator = Evaluator::new(&*driver, &model, &importance, &texts)?;
+    let mut evaluator = Evaluator::new(driver, model, &importance, &opened.texts)?;
     let choice = choose(
         &groups,
         &table.rows()?,
@@ -257,20 +334,22 @@ pub(crate) fn run_choose(arguments: &ChooseArguments, out: &mut impl Write) -> R
         &mut evaluator,
     )?;
     let total = Bytes(choice.bytes.0 + rest.0);
+    let mut held_back = Evaluator::new(driver, model, &importance, &opened.held_back)?;
+    let predicted = held_back.divergence(&choice.formats)?.mean();
     replace(
         &arguments.plan,
-        &serde_json::to_vec_pretty(&plan(&model, &choice, total))?,
+        &serde_json::to_vec_pretty(&plan(model, &choice, total, predicted))?,
     )?;
     writeln!(
         out,
-        "{total} of weights, {:.3e} nats a token measured, {:.3e} by the table, gap {:.4}",
+        "{total} of weights, {predicted:.3e} nats a token predicted; {:.3e} on the texts that chose, {:.3e} by the table, gap {:.4}",
         choice.measured, choice.added, choice.gap
     )?;
     Ok(())
 }
 
 /// The choice in the form of `mains plan --json`.
-fn plan(model: &Model, choice: &Choice, total: Bytes) -> serde_json::Value {
+fn plan(model: &Model, choice: &Choice, total: Bytes, predicted: f64) -> serde_json::Value {
     let tensor = |facts: &mains_types::TensorFacts| {
         let format = choice.formats.get(&facts.name).copied().unwrap_or(facts.format);
         let chosen = mains_types::TensorFacts {
@@ -281,19 +360,19 @@ fn plan(model: &Model, choice: &Choice, total: Bytes) -> serde_json::Value {
     };
     json!({
         "bytes": { "weights": total.0 },
-        "predicted": { "kl": choice.measured },
+        "predicted": { "kl": predicted },
         "gap": choice.gap,
         "tensors": model.weights.tensors().map(tensor).collect::<Vec<_>>(),
     })
 }
 
 /// What a table is of: another model or other texts give other damages.
-fn identity(measured: &Measured, model: &Model, texts: &mains_measure::Texts) -> String {
+fn identity(measured: &Measured, opened: &Opened) -> String {
     let name = measured.model.file_name().unwrap_or_default().to_string_lossy();
     format!(
         "{name}, {} parameters, {} positions of {} texts",
-        model.info.parameters,
-        texts.positions(),
-        texts.rows().len()
+        opened.model.info.parameters,
+        opened.texts.positions(),
+        opened.texts.rows().len()
     )
 }

@@ -20,6 +20,9 @@ pub(crate) struct Table {
     pub(crate) measured: Vec<(String, f64)>,
     /// Damages of every type; empty until all that is to be measured was.
     pub(crate) groups: Vec<Group>,
+    /// Types of cached keys and values: nats a token.
+    #[serde(default)]
+    pub(crate) kv: Vec<(String, f64)>,
     /// Whole choices: what their damages add up to, what was found, and their bytes; growing.
     pub(crate) whole: Vec<(f64, f64, u64)>,
 }
