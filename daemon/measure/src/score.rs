@@ -8,8 +8,9 @@ use mains_engine::models::Model;
 use crate::evaluator::{numbers, restore};
 use crate::{GroupOfTensors, MeasureError};
 
-/// Rows of a tensor that are quantized to score it: errors of rows vary little, and 512 of them tell the sum to a percent or two.
-const SAMPLED_ROWS: usize = 512;
+/// Rows of a tensor that are quantized to score it, at most: scores are compared within a tensor, where the types err in the same
+/// rows, and 128 of them tell that to a few percent.
+const SAMPLED_ROWS: usize = 128;
 
 /// The expected squared error that each candidate of `group` makes in its outputs; where only the importance of columns is known,
 /// what it would be were inputs independent. 0 for the type that it has.
@@ -27,7 +28,7 @@ pub fn scores(
         let weighting = importance.weighting(name, stored.cols);
         let exact = numbers(name, &stored)?;
         // Of a stack the rows of every matrix, so that each meets its own importance.
-        let step = (stored.rows / SAMPLED_ROWS).max(1);
+        let step = stored.rows.div_ceil(SAMPLED_ROWS).max(1);
         let (rows, scale) = if weighting.matrices() > 1 {
             (exact, 1.0)
         } else {
