@@ -37,9 +37,12 @@ class Daemon:
         self.socket = self.folder / "mains.sock"
         self.state = state or self.folder / "state"
         self.log = open(self.folder / "log", "w+b")
-        if config is not None:
-            (self.folder / "mains.toml").write_text(config)
-            arguments = (*arguments, "--config", str(self.folder / "mains.toml"))
+        # A measurement in the background would change plans and take processors between two tests.
+        config = config or ""
+        if "[measure]" not in config:
+            config += "\n[measure]\nbackground = false\n"
+        (self.folder / "mains.toml").write_text(config)
+        arguments = (*arguments, "--config", str(self.folder / "mains.toml"))
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
         self.start()

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mains_ledger::Health;
-use mains_supervisor::Status;
+use mains_supervisor::{SensitivityState, Status};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -171,6 +171,7 @@ fn register_models(registry: &mut Registry, status: &Status) {
             })
             .set(1);
     }
+    register_sensitivity(registry, status);
     let reserved = Family::<ReservationLabels, Gauge>::default();
     for reservation in &status.reservations {
         reserved
@@ -184,6 +185,34 @@ fn register_models(registry: &mut Registry, status: &Status) {
     registry.register("queued_requests", "Requests that wait", queued);
     registry.register("model_state", "1 for the state that a model is in", states);
     registry.register("reserved_bytes", "Bytes that loaded models hold", reserved);
+}
+
+fn register_sensitivity(registry: &mut Registry, status: &Status) {
+    let states = Family::<StateLabels, Gauge>::default();
+    let steps = Family::<ModelLabels, Gauge>::default();
+    for model in &status.models {
+        let labels = StateLabels {
+            model: model.name.clone(),
+            state: model.sensitivity.name(),
+        };
+        states.get_or_create(&labels).set(1);
+        if let SensitivityState::Measuring { done, .. } | SensitivityState::Waiting { groups: done, .. } =
+            model.sensitivity
+        {
+            let model = model.name.clone();
+            steps.get_or_create(&ModelLabels { model }).set(done.into());
+        }
+    }
+    registry.register(
+        "sensitivity_state",
+        "1 for how far the measurement of what types cost a model is",
+        states,
+    );
+    registry.register(
+        "sensitivity_steps",
+        "Steps of a measurement of what types cost a model that are done, until it is over",
+        steps,
+    );
 }
 
 fn register_ledger(registry: &mut Registry, health: &Health) {

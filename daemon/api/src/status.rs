@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use mains_supervisor::{ModelState, ModelStatus, Status};
+use mains_supervisor::{ModelState, ModelStatus, SensitivityState, Status};
 use mains_wire::http::{self, LedgerStatus, ReservationBody, StatusBody};
 
 use crate::devices::time;
@@ -79,6 +79,26 @@ fn degraded(status: &Status) -> Vec<String> {
     reasons
 }
 
+fn sensitivity(state: &SensitivityState) -> http::SensitivityStatus {
+    let mut status = http::SensitivityStatus {
+        state: state.name().to_owned(),
+        ..http::SensitivityStatus::default()
+    };
+    match state {
+        SensitivityState::Waiting { groups, reason } => {
+            status.done = Some(*groups);
+            status.reason.clone_from(reason);
+        }
+        SensitivityState::Measuring { done, of } => {
+            status.done = Some(*done);
+            status.of = (*of > 0).then_some(*of);
+        }
+        SensitivityState::Failed(reason) => status.reason = Some(reason.clone()),
+        SensitivityState::Unknown | SensitivityState::Measured | SensitivityState::Kept => {}
+    }
+    status
+}
+
 /// The shape of one model.
 pub(crate) fn model(model: ModelStatus) -> http::ModelStatus {
     http::ModelStatus {
@@ -95,5 +115,6 @@ pub(crate) fn model(model: ModelStatus) -> http::ModelStatus {
         retry_in_s: model.backoff.map(|backoff| backoff.as_secs()),
         last_error: model.last_error,
         walls_missing: model.walls_missing,
+        sensitivity: sensitivity(&model.sensitivity),
     }
 }

@@ -8,6 +8,7 @@ mod lines;
 mod output;
 mod progress;
 mod sending;
+mod sensitivity;
 mod size;
 mod sockets;
 mod sse;

@@ -9,6 +9,7 @@ use crate::args::RmArgs;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output;
+use crate::sensitivity;
 use crate::table::{Align, Table};
 
 /// Prints the models; in JSON as the API lists them.
@@ -23,6 +24,7 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
         ("MODEL", Align::Left),
         ("STATE", Align::Left),
         ("SIZE", Align::Right),
+        ("MEASURED", Align::Left),
         ("ORIGIN", Align::Left),
         ("SINCE", Align::Left),
     ]);
@@ -35,6 +37,10 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
             model.id.clone(),
             state.map_or("-", |status| &status.state).to_owned(),
             state.map_or_else(|| "-".to_owned(), |status| Bytes(status.bytes).to_string()),
+            state.map_or_else(
+                || "-".to_owned(),
+                |status| sensitivity::short(&status.sensitivity),
+            ),
             state.map_or("-", |status| &status.origin).to_owned(),
             since.map_or_else(
                 || "-".to_owned(),

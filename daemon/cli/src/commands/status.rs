@@ -6,6 +6,7 @@ use mains_wire::http::StatusBody;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output;
+use crate::sensitivity;
 use crate::table::{Align, Table};
 
 /// Prints the state; code 3 unless everything is as it should be.
@@ -80,6 +81,9 @@ fn render(status: &StatusBody) -> String {
     for model in &status.models {
         if let Some(error) = &model.last_error {
             text.push_str(&format!("{}: last error: {error}\n", model.name));
+        }
+        if let Some(sentence) = sensitivity::sentence(&model.sensitivity) {
+            text.push_str(&format!("{}: {sentence}\n", model.name));
         }
         for wall in &model.walls_missing {
             text.push_str(&format!(

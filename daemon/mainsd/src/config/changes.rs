@@ -53,6 +53,7 @@ pub(crate) fn changes(old: &Settings, new: &Settings) -> Result<Vec<String>, Str
             "devices.probe_every",
             old.devices.probe_every == new.devices.probe_every,
         ),
+        ("measure", before.background == after.background),
         ("ledger.retention_days", old.retention_days == new.retention_days),
     ] {
         if !same {

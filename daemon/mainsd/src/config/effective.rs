@@ -17,6 +17,7 @@ impl Settings {
         ];
         let devices = devices.map(|(key, span)| (key.to_owned(), Value::from(text(span))));
         file.insert("devices".to_owned(), Value::Table(Table::from_iter(devices)));
+        file.insert("measure".to_owned(), Value::Table(self.measure()));
         if let Some(days) = self.retention_days {
             let ledger = Table::from_iter([("retention_days".to_owned(), Value::from(days))]);
             file.insert("ledger".to_owned(), Value::Table(ledger));
@@ -58,6 +59,23 @@ impl Settings {
             daemon.insert("threads".to_owned(), Value::from(threads));
         }
         daemon
+    }
+
+    fn measure(&self) -> Table {
+        let config = self.supervisor.background;
+        let mut measure = Table::from_iter([("background".to_owned(), Value::from(config.is_some()))]);
+        if let Some(config) = config {
+            measure.extend(
+                [
+                    ("after", text(config.after).into()),
+                    ("most", text(config.most).into()),
+                    ("groups", Value::from(config.groups)),
+                    ("texts", Value::from(config.texts)),
+                ]
+                .map(|(key, value)| (key.to_owned(), value)),
+            );
+        }
+        measure
     }
 
     fn teams(&self) -> Table {

@@ -20,6 +20,9 @@ pub(crate) struct ConfigFile {
     /// How often devices are looked at.
     #[serde(default)]
     pub(crate) devices: DevicesSection,
+    /// How models are measured.
+    #[serde(default)]
+    pub(crate) measure: MeasureSection,
     /// The record of usage.
     #[serde(default)]
     pub(crate) ledger: LedgerSection,
@@ -57,6 +60,16 @@ pub(crate) struct DaemonSection {
 pub(crate) struct DevicesSection {
     pub(crate) watch_every: Option<Spanned<Span>>,
     pub(crate) probe_every: Option<Spanned<Span>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MeasureSection {
+    pub(crate) background: Option<bool>,
+    pub(crate) after: Option<Spanned<Span>>,
+    pub(crate) most: Option<Spanned<Span>>,
+    pub(crate) groups: Option<Spanned<u32>>,
+    pub(crate) texts: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -8,6 +8,7 @@ mod devices;
 mod effective;
 mod error;
 mod file;
+mod measure;
 mod places;
 mod settings;
 mod span;

@@ -176,6 +176,7 @@ impl Settings {
             let bytes = bytes.map_err(|error| source.error(&size, "store.cache", error.to_string()))?;
             supervisor.cache = Some(bytes.0);
         }
+        supervisor.background = super::measure::resolve(&file.measure, source)?;
         for (name, section) in file.models {
             supervisor.models.push(source.model(&name, section)?);
         }
@@ -237,7 +238,7 @@ impl Source<'_> {
         }
     }
 
-    fn within<T: Copy + PartialOrd + std::fmt::Display>(
+    pub(super) fn within<T: Copy + PartialOrd + std::fmt::Display>(
         &self,
         value: &Spanned<T>,
         key: &str,

@@ -176,6 +176,38 @@ fn what_is_in_force_can_be_written_and_read() {
     assert_eq!(changes(&settings, &again), Ok(Vec::new()));
 }
 
+#[test]
+fn measuring_in_the_background_is_bounded_and_can_be_forbidden() {
+    let background = |text| parse(text).unwrap().supervisor.background;
+    let default = background("").unwrap();
+    assert_eq!((default.after, default.groups), (Duration::from_secs(60), 256));
+    let some = "[measure]\nafter = \"1s\"\nmost = \"1m\"\ngroups = 3\ntexts = 2\n";
+    let some = background(some).unwrap();
+    assert_eq!(
+        (some.after, some.most),
+        (Duration::from_secs(1), Duration::from_secs(60))
+    );
+    assert_eq!((some.groups, some.texts), (3, 2));
+    assert_eq!(background("[measure]\nbackground = false\n"), None);
+    for (line, key) in [
+        ("after = \"0s\"", "measure.after"),
+        ("most = \"8d\"", "measure.most"),
+        ("groups = 0", "measure.groups"),
+        ("texts = 1001", "measure.texts"),
+    ] {
+        let error = parse(&format!("[measure]\n{line}\n")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("/etc/mains/mains.toml:2: ") && error.contains(key),
+            "{error}"
+        );
+    }
+    let (on, off) = (
+        parse("").unwrap(),
+        parse("[measure]\nbackground = false\n").unwrap(),
+    );
+    assert_eq!(changes(&on, &off), Ok(vec!["measure changed".to_owned()]));
+}
+
 /// Every key of the example, with its default, is there as a comment; without the marks it is a file that we read.
 #[test]
 fn the_example_is_read() {

@@ -86,6 +86,6 @@ pub use prepare_body::{PrepareEvent, PreparedBody};
 pub use request_error::RequestError;
 pub use status_body::{
     LedgerStatus, LogLine, ModelChanged, ModelStatus, NoPlanBody, ProbeBody, ReloadBody, ReservationBody,
-    StatusBody, SupportBody,
+    SensitivityStatus, StatusBody, SupportBody,
 };
 pub use usage_body::{PromptTokensDetails, UsageBody};

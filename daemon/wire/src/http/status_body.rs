@@ -60,6 +60,26 @@ pub struct ModelStatus {
     pub last_error: Option<String>,
     /// Protections that its worker runs without, each with the reason.
     pub walls_missing: Vec<String>,
+    /// What is known of what quantized types cost it.
+    #[serde(default)]
+    pub sensitivity: SensitivityStatus,
+}
+
+/// How far the measurement of what types cost a model is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SensitivityStatus {
+    /// `unknown` (nobody has looked), `waiting` (for idle time), `measuring`, `measured` (loads are planned by it), `kept` (its
+    /// files are quantized already and keep their types) or `failed`.
+    pub state: String,
+    /// Steps that are done: groups of tensors, texts before the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<u32>,
+    /// All of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// What it waits for beside idle time, or why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Bytes that a model holds on a device.
