@@ -25,6 +25,9 @@ const SILENCE: Duration = Duration::from_mins(30);
 /// What a worker may take beyond the time of groups and whole choices: for the importance of columns before, for scores after.
 const BESIDE: Duration = Duration::from_hours(2);
 
+/// Parts of a measurement whose ends are told in the log.
+const TOLD_PARTS: u64 = 4;
+
 /// A model whose turn it is.
 pub(super) struct Model {
     pub(super) name: String,
@@ -207,6 +210,7 @@ async fn hear(
     desk: &Desk,
     model: &Model,
 ) -> Result<Vec<u8>, Ending> {
+    let mut told = 0;
     let mut wants_importance = order.importance.is_none();
     let send = link.writer.send(ToWorker::Sensitivity(order));
     send.await.map_err(LinkError::from)?;
@@ -214,6 +218,11 @@ async fn hear(
         let next = tokio::time::timeout(SILENCE, link.next()).await;
         match next.map_err(|_| LinkError::Slow(SILENCE))?? {
             FromWorker::Measuring { done, of } => {
+                let part = TOLD_PARTS * u64::from(done) / u64::from(of.max(1));
+                if part > told {
+                    told = part;
+                    tracing::info!(model = %model.name, done, of, "measuring in the background what types cost it");
+                }
                 desk.show(&model.path, SensitivityState::Measuring { done, of });
             }
             FromWorker::Group { name, damage } => {

@@ -114,7 +114,7 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         activations: Bytes(3),
         scratch: Bytes(4),
     };
-    vec![
+    let mut frames = vec![
         ("from.hello", FromWorker::Hello(hello)),
         ("from.report", FromWorker::Report(report())),
         ("from.facts", FromWorker::Facts(Box::new(facts()))),
@@ -151,6 +151,14 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("from.error", FromWorker::Error("no such file".to_owned())),
         ("from.measuring", FromWorker::Measuring { done: 1, of: 300 }),
         ("from.measured", FromWorker::Measured(Box::new(measured()))),
+    ];
+    frames.extend(files());
+    frames
+}
+
+/// What the role `convert` says.
+fn files() -> Vec<(&'static str, FromWorker)> {
+    vec![
         ("from.writing", FromWorker::Writing { bytes: 9 }),
         ("from.piece", FromWorker::Piece(vec![1, 2, 3])),
         ("from.written", FromWorker::Written),
