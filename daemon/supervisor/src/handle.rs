@@ -205,6 +205,8 @@ impl Supervisor {
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Prepared, SupervisorError> {
         let (settings, context) = (self.known(name)?.settings(), &*self.inner.context);
+        // What it computes would disturb a measurement, and the other way round.
+        let _turn = context.turn.take().await;
         let plan = &place::preview(context, &settings, demand).await?;
         let facts = &*context.facts(&settings.source.path).await?;
         let wanted = Wanted {
