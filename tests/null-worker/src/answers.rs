@@ -84,6 +84,8 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
         rows: weights.0 / (4 * u64::from(WIDTH)),
         cols: WIDTH.into(),
     };
+    let in_format = |format| (format, with_weights(tensor.bytes_in(format)));
+    let kinds = [BlockFormat::F32, BlockFormat::Q8_0].map(in_format).to_vec();
     Ok(FromWorker::Facts(Box::new(ModelFacts {
         family: "null".to_owned(),
         digest: digest(path),
@@ -102,7 +104,7 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
             kv: vec![(BlockFormat::F16, footprint(Bytes::ZERO))],
             formats: FormatCosts {
                 base: FootprintModel::default(),
-                kinds: vec![vec![(BlockFormat::F32, with_weights(weights))]],
+                kinds: vec![kinds],
                 kind_of: vec![0],
             },
         }],

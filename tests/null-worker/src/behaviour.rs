@@ -33,6 +33,8 @@ pub(crate) struct Behaviour {
     pub(crate) measure_after: u32,
     /// `measure`: what happens then, as at a load.
     pub(crate) measure: Load,
+    /// `file`: what happens when the model is put into other types.
+    pub(crate) file: Making,
     /// `memory_mib`: free memory of the only device of the inventory.
     pub(crate) memory_mib: u64,
 }
@@ -48,6 +50,37 @@ pub(crate) enum Load {
     Die,
     /// The process stops.
     Hang,
+}
+
+/// How a file comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// Whole.
+    Ok,
+    /// It is refused with an `Error` frame.
+    Error,
+    /// A byte is missing.
+    Short,
+    /// A byte more comes than was said.
+    Long,
+    /// More is said than there can be.
+    Huge,
+    /// The process aborts after the first piece.
+    Die,
+}
+
+impl Making {
+    fn called(value: &str) -> Result<Self> {
+        Ok(match value {
+            "ok" => Self::Ok,
+            "error" => Self::Error,
+            "short" => Self::Short,
+            "long" => Self::Long,
+            "huge" => Self::Huge,
+            "die" => Self::Die,
+            _ => bail!("file={value}: one of ok, error, short, long, huge, die"),
+        })
+    }
 }
 
 impl Load {
@@ -76,6 +109,7 @@ impl Default for Behaviour {
             groups: 4,
             measure_after: 0,
             measure: Load::Ok,
+            file: Making::Ok,
             memory_mib: 1024,
         }
     }
@@ -127,6 +161,7 @@ impl Behaviour {
             "measure_after" => self.measure_after = number()?,
             "measure" => self.measure = Load::called(option, value)?,
             "memory_mib" => self.memory_mib = number()?.into(),
+            "file" => self.file = Making::called(value)?,
             "load" => self.load = Load::called(option, value)?,
             _ => bail!("unknown option {option}"),
         }

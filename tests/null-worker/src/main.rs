@@ -5,6 +5,7 @@
 
 mod answers;
 mod behaviour;
+mod convert;
 mod generate;
 mod sensitivity;
 
@@ -98,8 +99,11 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
                     frames.send(frame).await?;
                 }
             }
-            ToWorker::Convert(_) | ToWorker::Pack(_) => {
-                let refused = "the null worker has no weights to convert".to_owned();
+            ToWorker::Convert(order) => {
+                convert::convert(&behaviour.with_file(&order.path)?, &order, &frames).await?;
+            }
+            ToWorker::Pack(_) => {
+                let refused = "the null worker packs no weights".to_owned();
                 frames.send(FromWorker::Error(refused)).await?;
             }
             ToWorker::Sensitivity(order) => {

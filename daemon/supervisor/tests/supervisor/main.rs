@@ -6,3 +6,4 @@ mod bench;
 mod lives;
 mod measure;
 mod requests;
+mod variants;

@@ -1,0 +1,151 @@
+//! Variants: made by workers that can not be trusted, there whole or not at all.
+
+use std::path::PathBuf;
+
+use mains_contract::{BlockFormat, Bytes};
+use mains_store::Store;
+use mains_supervisor::{ModelState, SupervisorConfig, VariantState};
+use mains_types::{Demand, GenerationErrorKind as Kind, GroupSensitivity, Policy, Sensitivity};
+use mains_wire::files::write_sensitivity;
+
+use crate::bench::{self, Bench, all};
+
+/// A model that is to be loaded in fewer bytes than it is stored in: its only tensor becomes `Q8_0`.
+async fn bench(options: &str, change: impl FnOnce(&mut SupervisorConfig)) -> Bench {
+    let bench = Bench::new(&[("m", options)], |config| {
+        config.models[0].demand.policy = Some(Policy::Speed);
+        change(config);
+    });
+    measure(&bench).await;
+    bench
+}
+
+/// Gives the model, as it is now, a sensitivity table.
+async fn measure(bench: &Bench) {
+    let model = bench.supervisor.facts("m").await.unwrap().digest;
+    let table = Sensitivity {
+        model,
+        groups: vec![GroupSensitivity {
+            name: "embeddings".to_owned(),
+            tensors: vec!["token_embd.weight".to_owned()],
+            damages: vec![(BlockFormat::Q8_0, 0.01)],
+        }],
+        kv: Vec::new(),
+        whole: Vec::new(),
+    };
+    let path = Store::sensitivity(&bench.folder.path().join("state"), &model);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, write_sensitivity(&table)).unwrap();
+}
+
+/// What is in the folder of variants.
+fn made(bench: &Bench) -> Vec<PathBuf> {
+    let folder = bench.folder.path().join("state/models/variants");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_variant_is_made_once_and_named_in_rows() {
+    let bench = bench("", |_| {}).await;
+    let plan = bench.supervisor.plan("m", &Demand::default()).await.unwrap();
+    assert_eq!(plan.tensors[0].format, BlockFormat::Q8_0);
+    let state = async || bench.supervisor.prepared("m", &plan).await.unwrap().state;
+    assert_eq!(state().await, VariantState::Missing);
+    assert_eq!(all(bench.generate("a", "m", 2).await.unwrap()).await, (2, Ok(())));
+    assert_eq!(state().await, VariantState::Ready);
+    let files = made(&bench);
+    let path = Store::variant(&bench.folder.path().join("state"), &plan.weights);
+    assert_eq!(files[0], path);
+    assert_eq!(files.len(), 2, "the file and its record: {files:?}");
+    assert_eq!(
+        bench.settled("a").await.0.open.variant,
+        Some(plan.variant.to_string())
+    );
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    bench.supervisor.unload("m").await.unwrap();
+    all(bench.generate("b", "m", 1).await.unwrap()).await.1.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
+    // One that is damaged is made again.
+    bench.supervisor.unload("m").await.unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..10]).unwrap();
+    all(bench.generate("c", "m", 1).await.unwrap()).await.1.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+}
+
+#[tokio::test]
+async fn what_a_worker_says_wrong_leaves_no_file() {
+    for (how, why) in [
+        ("short", "999 of 1000 bytes came"),
+        ("long", "more was written than was announced"),
+        ("huge", "are the most"),
+        ("error", "told to refuse this conversion"),
+        ("die", "the convert worker died (signal 6)"),
+    ] {
+        let bench = bench(&format!("file={how}"), |_| {}).await;
+        let error = bench.generate("r", "m", 1).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable, "{how}");
+        assert!(error.message.contains(why), "{how}: {error}");
+        assert_eq!(made(&bench), Vec::<PathBuf>::new(), "{how}");
+        assert_eq!(bench.supervisor.status().reservations, [], "{how}");
+        // Mended it is made and served.
+        bench::model_file(bench.folder.path(), "m", "");
+        measure(&bench).await;
+        bench.supervisor.load("m").await.unwrap();
+        assert_eq!(made(&bench).len(), 2, "{how}");
+    }
+}
+
+#[tokio::test]
+async fn without_room_it_is_served_as_stored_where_that_fits() {
+    let bench = bench("", |config| config.cache = Some(999)).await;
+    assert_eq!(all(bench.generate("a", "m", 2).await.unwrap()).await, (2, Ok(())));
+    let plan = bench.supervisor.plan("m", &Demand::default()).await.unwrap();
+    assert_eq!(plan.tensors[0].format, BlockFormat::F32);
+    assert_eq!(made(&bench), Vec::<PathBuf>::new());
+    let error = bench
+        .supervisor
+        .prepare("m", &Demand::default(), |_| ())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("raise `cache`"), "{error}");
+}
+
+#[tokio::test]
+async fn without_room_on_disk_and_in_memory_it_is_refused_with_both() {
+    let bench = bench("", |config| {
+        config.cache = Some(999);
+        // Its 16 MiB do not fit as they are stored.
+        config.models[0].demand.memory = Some(Bytes::from_mib(12));
+    })
+    .await;
+    let error = bench.generate("a", "m", 2).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unavailable);
+    assert!(
+        error.message.contains("raise `cache`") && error.message.contains("in the types of its files"),
+        "{error}"
+    );
+    assert_ne!(bench.model("m").state, ModelState::Ready);
+}
+
+#[tokio::test]
+async fn two_who_prepare_the_same_make_it_once() {
+    let bench = bench("", |_| {}).await;
+    let demand = Demand::default();
+    let begun = std::sync::atomic::AtomicU32::new(0);
+    let prepare = || {
+        bench.supervisor.prepare("m", &demand, |progress| {
+            if progress.written == progress.bytes {
+                begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        })
+    };
+    let (one, other) = tokio::join!(prepare(), prepare());
+    assert_eq!(one.unwrap(), other.unwrap());
+    assert_eq!(begun.into_inner(), 1);
+}
