@@ -45,14 +45,15 @@ pub fn plan_steadily(
     let with = |inventory: &Inventory, types: &KeptTypes| {
         plan(inventory, &keeping(facts, types)?, model, demand).ok()
     };
-    let as_stored = types_of(&best) == stored(facts);
-    let others = kept.iter().filter(|_| !as_stored);
+    let wanted = types_of(&best);
+    let needs_no_other = wanted == stored(facts) || kept.contains(&wanted);
+    let others = kept.iter().filter(|_| !needs_no_other);
     let taken = others
         .filter_map(|types| with(&coarse, types))
         .filter(|kept| serves(kept, &best))
         .min_by(|one, other| one.kl.partial_cmp(&other.kl).unwrap_or(std::cmp::Ordering::Equal));
+    let gap = best.gap + taken.as_ref().map_or(0.0, |taken| lag(taken, &best));
     let chosen = taken.unwrap_or(best);
-    let gap = chosen.gap;
     let whole = with(inventory, &types_of(&chosen)).unwrap_or(chosen);
     // Of the model as it is: what keeps its types was planned as if they were its own.
     let weights = variant::weights(facts, &whole.tensors);
@@ -80,6 +81,17 @@ fn serves(kept: &Plan, best: &Plan) -> bool {
         && kept.parallel >= best.parallel
         && fast
         && on(kept) == on(best)
+}
+
+/// How far `kept` is from `best`, as a share of what was minimised.
+fn lag(kept: &Plan, best: &Plan) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a share of bytes needs few digits")]
+    let of = |plan: &Plan| match plan.policy {
+        Policy::Speed => plan.bytes.weights.0 as f64,
+        _ => plan.kl.unwrap_or(0.0),
+    };
+    let (kept, best) = (of(kept), of(best));
+    if kept > best { (kept - best) / kept } else { 0.0 }
 }
 
 fn types_of(plan: &Plan) -> KeptTypes {

@@ -328,6 +328,9 @@ proptest! {
             let (kl, least) = (again.kl.unwrap(), best.kl.unwrap());
             prop_assert!(kl <= least * (1.0 + KEPT_SHARE) + KEPT_KL + 1e-9, "{kl} {least}");
             prop_assert!((kl - damage(&facts, &again)).abs() < 1e-9);
+            // What the file that is there costs is told.
+            let told = if again.weights == best.weights { 0.0 } else { (kl - least) / kl };
+            prop_assert!(again.policy == Policy::Speed || again.gap >= told - 1e-9, "{} {told}", again.gap);
         }
     }
 }
