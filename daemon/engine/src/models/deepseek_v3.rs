@@ -74,13 +74,17 @@ const LATENT: &[TensorName] = &[
 const LATENT_NORM: Norm = Norm::rms(1e-6);
 
 fn tiny() -> Value {
+    let yarn = json!({
+        "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 32, "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+    });
     json!([{
         "num_key_value_heads": 4, "head_dim": null, "q_lora_rank": 20, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
         "qk_nope_head_dim": 12, "v_head_dim": 16, "n_routed_experts": 4, "n_shared_experts": 1, "n_group": 2,
         "topk_group": 1, "first_k_dense_replace": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
     }, {
         "num_key_value_heads": 4, "head_dim": null, "q_lora_rank": null, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
-        "qk_nope_head_dim": 12, "v_head_dim": 16, "n_routed_experts": 4, "n_shared_experts": 2, "n_group": 1,
+        "qk_nope_head_dim": 12, "v_head_dim": 16, "rope_parameters": yarn, "n_routed_experts": 4, "n_shared_experts": 2, "n_group": 1,
         "topk_group": 1, "first_k_dense_replace": 0, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
     }])
 }
@@ -143,16 +147,15 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
 
 /// What queries and keys each grow by for a longer context, beside what their rotation makes of it (arXiv 2309.00071).
 fn growth(settings: &mut Settings) -> Result<f32, ModelError> {
-    const PER_LOGARITHM: Key = in_gguf("rope.scaling.yarn_log_multiplier");
     if settings.is_gguf() {
         let factor = settings
             .peek(keys::ROPE_FACTOR.gguf)
             .and_then(|factor| factor.as_f64());
-        if !settings.has(PER_LOGARITHM) {
+        if !settings.has(keys::YARN_GROWTH) {
             return Ok(1.0);
         }
         return Ok(grown(
-            settings.number(PER_LOGARITHM)?.into(),
+            settings.number(keys::YARN_GROWTH)?.into(),
             factor.unwrap_or(1.0),
         ));
     }
@@ -165,7 +168,7 @@ fn growth(settings: &mut Settings) -> Result<f32, ModelError> {
     let kind = parameter("rope_type").or(parameter("type"));
     match (kind, number("mscale_all_dim"), number("factor")) {
         (Some(kind), Some(all), Some(factor)) if kind != "default" && all > 0.0 => {
-            settings.record_number(PER_LOGARITHM, "mscale_all_dim", &json!(0.1 * all))?;
+            settings.record_number(keys::YARN_GROWTH, "mscale_all_dim", &json!(0.1 * all))?;
             Ok(grown(0.1 * all, factor))
         }
         _ => Ok(1.0),

@@ -54,5 +54,7 @@ pub(super) const LOCAL_ROPE_BASE: Key = in_gguf("rope.freq_base_swa");
 pub(super) const ROPE_FACTOR: Key = in_gguf("rope.scaling.factor");
 pub(super) const ROPE_CONTEXT: Key = in_gguf("rope.scaling.original_context_length");
 pub(super) const YARN_SCALE: Key = in_gguf("rope.scaling.attn_factor");
+/// What queries and keys each grow by a unit of the natural logarithm of the scaling's factor, beside their rotation.
+pub(super) const YARN_GROWTH: Key = in_gguf("rope.scaling.yarn_log_multiplier");
 pub(super) const YARN_FAST: Key = in_gguf("rope.scaling.yarn_beta_fast");
 pub(super) const YARN_SLOW: Key = in_gguf("rope.scaling.yarn_beta_slow");

@@ -50,6 +50,18 @@ fn tiny() -> Value {
     json!([{"norm_eps": 1e-5, "rms_norm_eps": null, "rope_theta": null, "local_attention": 8, "num_hidden_layers": 3}])
 }
 
+/// Under which key some programs write it that others do not read it from.
+const EPSILON: Key = key("attention.layer_norm_rms_epsilon", "norm_eps");
+
+/// The key of this file. Where it has both, they are one number.
+fn epsilon(settings: &mut Settings) -> Key {
+    if settings.is_gguf() && settings.has(keys::LAYER_EPSILON) {
+        settings.take(EPSILON.gguf);
+        return keys::LAYER_EPSILON;
+    }
+    EPSILON
+}
+
 fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     settings.take("classifier.pooling_type");
     let norm_biases = settings.has_part("norm_bias", false, "output_norm.bias")?;
@@ -58,8 +70,10 @@ fn declare(settings: &mut Settings) -> Result<Architecture, ModelError> {
     } else {
         NormKind::Layer
     };
-    let epsilon = key("attention.layer_norm_rms_epsilon", "norm_eps");
+    let epsilon = epsilon(settings);
     let sizes = encoders::sizes(settings, epsilon, kind)?;
+    let both = [keys::LAYER_EPSILON, EPSILON].map(|key| key.gguf);
+    settings.record_everywhere(both, sizes.norm.epsilon);
     let biases = settings.has_part("attention_bias", false, "blk.{}.attn_qkv.bias")?;
     let attention = Attention {
         causal: false,

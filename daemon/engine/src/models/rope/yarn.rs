@@ -45,16 +45,23 @@ pub(super) fn scale(
     for name in ["mscale", "mscale_all_dim"] {
         parameters.discard_zero(name);
     }
+    // GGUF has what is multiplied with the growth, but where attention grows as a whole files suppose a rotation that does
+    // not; and all numbers as float32: both forms have the same bits.
+    let supposed = if settings.is_recorded(keys::YARN_GROWTH) {
+        1.0
+    } else {
+        growth(1.0)
+    };
     let each = [parameters.number("mscale")?, parameters.number("mscale_all_dim")?];
     let scale = match (parameters.number("attention_factor")?, each) {
         (Some(scale), _) => scale,
         (None, [Some(each), Some(all)]) => growth(each) / growth(all),
+        _ if settings.is_gguf() => supposed,
         _ => growth(1.0),
     };
-    // GGUF has what is multiplied with the growth, and all numbers as float32: both forms have the same bits.
-    let beyond_growth = match parameters.number("attn_factor")? {
+    let beyond = match parameters.number("attn_factor")? {
         Some(factor) => factor as f32,
-        None => (scale / growth(1.0)) as f32,
+        None => (scale / supposed) as f32,
     };
     settings.record_text("rope.scaling.type", "yarn");
     settings.record_number(keys::ROPE_FACTOR, "factor", &json!(factor))?;
@@ -64,7 +71,7 @@ pub(super) fn scale(
         &json!(context as u64),
     )?;
     for (key, value, usual) in [
-        (keys::YARN_SCALE, f64::from(beyond_growth), 1.0),
+        (keys::YARN_SCALE, f64::from(beyond), 1.0),
         (keys::YARN_FAST, fast, 32.0),
         (keys::YARN_SLOW, slow, 1.0),
     ] {
@@ -87,6 +94,6 @@ pub(super) fn scale(
         let original = f64::from(*frequency);
         *frequency = (original / factor * divided + original * (1.0 - divided)) as f32;
     }
-    rope.scale = (f64::from(beyond_growth) * growth(1.0)) as f32;
+    rope.scale = (f64::from(beyond) * supposed) as f32;
     Ok(rope)
 }

@@ -33,6 +33,11 @@ impl Settings {
         }
     }
 
+    /// Whether there was something to remember for GGUF under `key` so far.
+    pub(in crate::models) fn is_recorded(&self, key: Key) -> bool {
+        self.read.iter().any(|(known, _)| *known == key.gguf)
+    }
+
     /// What was read, under GGUF keys without the architecture's name, in the order of reading.
     pub(in crate::models) fn into_read(self) -> Vec<(&'static str, Setting)> {
         self.read
@@ -83,6 +88,12 @@ impl Settings {
             [first, ..] => self.record_instead(key, *first),
             [] => {}
         }
+    }
+
+    /// Remembers a number for GGUF under several keys, which programs do not agree on.
+    pub(in crate::models) fn record_everywhere(&mut self, keys: [&'static str; 2], number: f32) {
+        self.read.retain(|(known, _)| !keys.contains(known));
+        self.read.extend(keys.map(|key| (key, Setting::Number(number))));
     }
 
     /// Remembers a name for GGUF.
