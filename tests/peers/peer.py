@@ -25,11 +25,11 @@ def convert(model, to, form=None):
     return to
 
 
-def our_logits(model, ids, folder):
-    """What our oracle computes: (row, position, vocabulary)."""
+def our_logits(model, ids, folder, driver):
+    """What a driver of ours computes: (row, position, vocabulary)."""
     save_file({"ids": ids.astype(numpy.int64)}, folder / "ids.safetensors")
     out = folder / "logits.safetensors"
-    worker("logits", "--model", model, "--ids", folder / "ids.safetensors", "--out", out, "--driver", "reference")
+    worker("logits", "--model", model, "--ids", folder / "ids.safetensors", "--out", out, "--driver", driver)
     return load_file(out)["logits"]
 
 
@@ -55,6 +55,12 @@ def peer_logits(path, ids, positions, folder):
     save_file({"ids": ids, "positions": positions}, folder / "asked.safetensors")
     peer("logits", path, folder)
     return load_file(folder / "answered.safetensors")["logits"]
+
+
+def peer_hidden(path, ids, folder):
+    save_file({"ids": ids}, folder / "asked.safetensors")
+    peer("hidden", path, folder)
+    return load_file(folder / "answered.safetensors")["hidden"]
 
 
 def peer_ids(path, texts, folder):
@@ -92,6 +98,25 @@ def _logits(path, folder):
     save_file({"logits": numpy.stack(rows)}, folder / "answered.safetensors")
 
 
+def _hidden(path, folder):
+    import llama_cpp
+
+    without_repacking()
+    folder = pathlib.Path(folder)
+    asked = load_file(folder / "asked.safetensors")
+    sizes = {"n_ctx": 512, "n_batch": 512, "n_ubatch": 512}
+    model = llama_cpp.Llama(path, n_threads=2, verbose=True, embedding=True, pooling_type=llama_cpp.LLAMA_POOLING_TYPE_NONE, **sizes)
+    rows = []
+    for row in asked["ids"]:
+        # The package makes embeddings of texts alone; these are ids.
+        model._batch.reset()
+        model._batch.add_sequence([int(token) for token in row], 0, True)
+        model._ctx.decode(model._batch)
+        found = llama_cpp.llama_get_embeddings(model._ctx.ctx)
+        rows.append(numpy.ctypeslib.as_array(found, (len(row), model.n_embd())).copy())
+    save_file({"hidden": numpy.stack(rows)}, folder / "answered.safetensors")
+
+
 def _tokenize(path, texts):
     import llama_cpp
 
@@ -106,11 +131,21 @@ def log_softmax(logits):
     return logits - top - numpy.log(numpy.exp(logits - top).sum(-1, keepdims=True))
 
 
-def distance(found, expected):
-    """The largest difference of log-softmax, in standard deviations of the expected logits at that position."""
+def distances(found, expected):
+    """At each position the largest difference of log-softmax, in standard deviations of the expected logits there."""
     deviations = expected.astype(numpy.float64).std(-1)
-    return float((numpy.abs(log_softmax(found) - log_softmax(expected)).max(-1) / deviations).max())
+    return numpy.abs(log_softmax(found) - log_softmax(expected)).max(-1) / deviations
+
+
+def distance(found, expected):
+    """The largest of all positions."""
+    return float(distances(found, expected).max())
+
+
+def hidden_distance(found, expected):
+    """The largest difference of hidden states, in their standard deviations."""
+    return float(numpy.abs(found - expected).max() / expected.std())
 
 
 if __name__ == "__main__":
-    {"logits": _logits, "tokenize": _tokenize}[sys.argv[1]](*sys.argv[2:])
+    {"logits": _logits, "hidden": _hidden, "tokenize": _tokenize}[sys.argv[1]](*sys.argv[2:])

@@ -1,61 +1,86 @@
-"""Every family exported as GGUF: llama.cpp reads the file and its logits are as near as it comes to that family at all.
+"""Every family exported as GGUF: llama.cpp reads the file and computes the same.
 
-The distances are llama.cpp's own from what `transformers` computes in float32 on the fixtures, in standard deviations of the logits:
-its BF16 and int8 arithmetic, or a setting that it does not honour. A fifth more is allowed, for instruction sets round in other ways.
+In F32, with keys and values in F32, little but the files' meaning can differ: the bound is tight. Quantized files are compared with what our
+own driver makes of the same file, so that what quantizing costs is left out. All distances are the largest difference of log-softmax in
+standard deviations of the logits; of an encoder, of hidden states in theirs.
 """
 import re
+import shutil
 
+import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from peer import FAMILIES, Unloadable, convert, distance, our_logits, peer_logits
+from peer import FAMILIES, Unloadable, convert, distance, distances, hidden_distance, our_logits, peer_hidden, peer_logits
+from variants import LIMITS, without_limit
 
-BF16 = {
-    "ernie4_5": 0.063, "gemma3_text": 0.05, "glm4": 0.037, "gpt_oss": 0.068, "granite": 0.017, "hunyuan_v1_dense": 0.051, "llama": 0.046,
-    "llama_older": 0.046, "mixtral": 0.142, "olmo2": 0.026, "qwen2": 0.087, "qwen3": 0.056, "qwen3_moe": 0.122, "smollm3": 0.057,
-    "starcoder2": 0.024,
-}
-# Settings of the fixture that llama.cpp reads and does not honour.
-WRONG = {
-    "deepseek_v3": "the mscale of YaRN", "exaone4": "the window of 16", "gemma2": "the window of 16", "glm4_moe": "settings of the router",
-    "mistral": "the window of 16",
-}
-# Files that llama.cpp 0.3.36 does not take, by what it says.
-UNLOADABLE = {
-    "cohere2": "blk.0.attn_q.weight' has wrong shape",  # heads wider than their share
-    "gemma4_text": "embedding_length_per_layer_input",  # it wants the key where there is no such input
-    "phi3": "unordered_map::at",  # the pilot's tokenizer under this architecture
-    "qwen2_moe": "blk.0.ffn_gate_inp.weight' not found",  # dense layers between sparse ones
-    "qwen3_5_text": "rope.dimension_sections",  # positions of pictures, which the text model does not have
-    "qwen3_next": "blk.0.post_attention_norm.weight' not found",  # its own name for a norm that other families call ffn_norm
-}
-# Experts are chosen: where int8 activations turn a choice, logits are far apart.
-CHOOSING = {"gpt_oss", "mixtral", "qwen3_moe"}
-ENCODERS = {name for name in FAMILIES.iterdir() if (name / "config.json").exists() and "logits" not in load_file(name / "reference.safetensors")}
-NAMES = sorted(path.name for path in FAMILIES.iterdir() if (path / "config.json").exists() and path not in ENCODERS)
+# In F32. Families with GELU, as encoders are, get more: llama.cpp 0.3.36 takes it from a table in F16, and Gemma 4's shared states make much of it.
+BOUND, GELU, ENCODERS = 0.001, 0.005, 0.01
+GELUS = {"gemma2": GELU, "gemma3_text": GELU, "gemma4_text": 0.1, "starcoder2": GELU}
+# What comes to it in other formats, by rounding of activations that is not ours: llama.cpp rounds them to BF16 beside weights in BF16, and
+# to 8 bits in other blocks than ours. The bound of most positions, and that of all.
+FORMS = {"BF16": (0.1, 0.15), "Q8_0": (0.2, 0.4), "Q4_K": (0.2, 0.4)}
+# Where a rounding turns the choice of an expert, or is cumulated over 64 tokens in a decay, a few positions are far apart: these families have
+# the first bound alone. Gemma 4 makes more of every rounding, as its fixture's own distance between float32 and float64 shows.
+FEW_FAR = {"deepseek_v3", "glm4_moe", "gpt_oss", "mixtral", "qwen2_moe", "qwen3_5_text", "qwen3_moe", "qwen3_next"}
+GEMMA4 = {"BF16": (0.2, 3), "Q8_0": (0.6, 3), "Q4_K": (0.6, 3)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+def fixtures(output):
+    folders = [path for path in FAMILIES.iterdir() if (path / "reference.safetensors").exists()]
+    return sorted(path.name for path in folders if output in load_file(path / "reference.safetensors"))
+
+
+def holdable(name, folder):
+    """A model of the family that llama.cpp can hold: the fixture, or what is like it without what it cannot."""
+    if name in LIMITS:
+        return without_limit(name, FAMILIES / name, folder)
+    # In files that are called phi3 it looks for a token of published models.
+    return shutil.copytree(FAMILIES / name, folder, ignore=shutil.ignore_patterns("*.gguf"))
+
+
+@pytest.mark.parametrize("name", fixtures("logits"))
 def test_the_peer_reads_an_export_and_agrees(name, tmp_path):
     reference = load_file(FAMILIES / name / "reference.safetensors")
-    file = convert(FAMILIES / name, tmp_path / "model.gguf", "BF16")
-    asked = (reference["ids"], reference["positions"])
-    if name in UNLOADABLE:
-        with pytest.raises(Unloadable, match=re.escape(UNLOADABLE[name])):
-            peer_logits(file, *asked, tmp_path)
-        return
-    found = distance(peer_logits(file, *asked, tmp_path), reference["logits"])
-    print(f"{name}: {found:.3f}")
-    assert found < 1.2 * BF16[name] if name in BF16 else name in WRONG and found > 1
+    model = holdable(name, tmp_path / "small")
+    file = convert(model, tmp_path / "model.gguf", "F32")
+    published = reference["logits"]
+    if name in LIMITS:
+        published = our_logits(model, reference["ids"], tmp_path, "reference")[:, reference["positions"]]
+    found = distance(peer_logits(file, reference["ids"], reference["positions"], tmp_path), published)
+    print(f"{name}: {found:.5f}")
+    assert found < GELUS.get(name, BOUND)
 
 
-@pytest.mark.parametrize("form, bound", [("F16", 0.1), ("Q8_0", 0.4), ("Q4_K", 0.4)])
-@pytest.mark.parametrize("name", sorted(BF16))
-def test_the_peer_reads_other_formats_as_we_do(name, form, bound, tmp_path):
-    # What quantizing costs is left out: both have the same file.
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_the_peer_cannot_hold_it_refuses_or_gets_wrong(name, tmp_path):
+    what, words, _ = LIMITS[name]
     reference = load_file(FAMILIES / name / "reference.safetensors")
-    file = convert(FAMILIES / name, tmp_path / "model.gguf", form)
-    ours = our_logits(file, reference["ids"], tmp_path)[:, reference["positions"]]
-    found = distance(peer_logits(file, reference["ids"], reference["positions"], tmp_path), ours)
-    print(f"{name} in {form}: {found:.3f}")
-    assert found < bound or (name in CHOOSING and form != "F16")
+    file = convert(FAMILIES / name, tmp_path / "model.gguf", "F32")
+    asked = (reference["ids"], reference["positions"], tmp_path)
+    if words:
+        with pytest.raises(Unloadable, match=re.escape(words)):
+            peer_logits(file, *asked)
+    else:
+        assert distance(peer_logits(file, *asked), reference["logits"]) > 10 * BOUND, f"it knows {what} now: LIMITS need it no more"
+
+
+@pytest.mark.parametrize("name", fixtures("hidden"))
+def test_the_peer_reads_an_encoder_and_agrees(name, tmp_path):
+    reference = load_file(FAMILIES / name / "reference.safetensors")
+    file = convert(FAMILIES / name, tmp_path / "model.gguf", "F32")
+    found = hidden_distance(peer_hidden(file, reference["ids"], tmp_path), reference["hidden"])
+    print(f"{name}: {found:.5f}")
+    assert found < ENCODERS
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", fixtures("logits"))
+def test_the_peer_reads_other_formats_as_we_do(name, form, tmp_path):
+    reference = load_file(FAMILIES / name / "reference.safetensors")
+    file = convert(holdable(name, tmp_path / "small"), tmp_path / "model.gguf", form)
+    ours = our_logits(file, reference["ids"], tmp_path, "cpu")[:, reference["positions"]]
+    found = distances(peer_logits(file, reference["ids"], reference["positions"], tmp_path), ours)
+    print(f"{name} in {form}: {numpy.median(found):.3f}, at most {found.max():.3f}")
+    most, all_ = GEMMA4[form] if name == "gemma4_text" else FORMS[form]
+    assert numpy.median(found) < most and (found.max() < all_ or name in FEW_FAR)
