@@ -106,7 +106,7 @@ impl From<SupervisorError> for ApiError {
         match error {
             SupervisorError::UnknownModel { .. } => answer.with_param("model"),
             SupervisorError::NoPlan { source, .. } => {
-                answer.body.error.nearest = source.nearest;
+                answer.body.error.nearest = source.nearest.into_iter().map(Into::into).collect();
                 answer
             }
             _ => answer,

@@ -20,6 +20,7 @@ use crate::{App, body, prepare};
 pub(crate) struct Parameters {
     context: Option<u32>,
     parallel: Option<u32>,
+    /// Ids with commas between them.
     device: Option<String>,
     /// Bytes.
     memory: Option<u64>,
@@ -81,7 +82,7 @@ pub(crate) fn demand(parameters: Parameters) -> Result<Demand, ApiError> {
     Ok(Demand {
         context: parameters.context,
         parallel: parameters.parallel,
-        device: parameters.device,
+        devices: Demand::devices_in(parameters.device.as_deref()),
         memory: parameters.memory.map(Bytes),
         weights: parameters.weights.map(Bytes),
         policy: policy.transpose()?,

@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// Show where a model would go and every byte that it would take.
     #[command(
         after_help = "Examples:\n  mains plan pilot\n  mains plan pilot --context 1024 --parallel 2\n  \
-        mains plan pilot --weights 3.5MiB --explain\n  \
+        mains plan pilot --weights 3.5MiB --explain\n  mains plan pilot --device gpu-0,cpu\n  \
         mains plan pilot --memory 20MiB --json\n  ssh other-box mains devices --json | mains plan pilot --inventory -\n\nExit code 3 when nothing fits; the nearest demands that would are named."
     )]
     Plan(PlanArgs),
@@ -257,10 +257,10 @@ pub(crate) struct DemandArgs {
     /// Sequences that are computed at once; what fits, at most 8, when absent.
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u32>,
-    /// The device, by its id in `mains devices`.
-    #[arg(long, value_name = "ID")]
+    /// Devices, by their ids in `mains devices`: layers go to the first, what does not fit there to the next.
+    #[arg(long, value_name = "ID,ID")]
     pub(crate) device: Option<String>,
-    /// Plan with this much memory instead of what is free, such as 6GiB.
+    /// Plan with this much memory on each device instead of what is free, such as 6GiB.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
     /// Tensors may take this much at the most, as a file has them, such as 3.5MiB; types are chosen for the least damage.

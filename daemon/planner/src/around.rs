@@ -6,9 +6,9 @@ use mains_contract::{BlockFormat, Bytes, Inventory};
 use mains_types::{Around, Demand, ModelFacts, Plan};
 
 use crate::fit::Shape;
-use crate::place::usable;
 use crate::policy::Problem;
-use crate::types::{Count, Types};
+use crate::rooms::Rooms;
+use crate::types::Types;
 
 /// Bytes of weights as per cent of the plan's.
 const SHARES: [u64; 10] = [50, 60, 70, 80, 90, 100, 112, 125, 150, 200];
@@ -17,11 +17,13 @@ const SHARES: [u64; 10] = [50, 60, 70, 80, 90, 100, 112, 125, 150, 200];
 /// first. Empty when the model was not measured.
 #[must_use]
 pub fn around(inventory: &Inventory, facts: &ModelFacts, demand: &Demand, plan: &Plan) -> Vec<Around> {
-    let device = plan.segments.first().and_then(|segment| {
-        let mut devices = inventory.devices.iter();
-        devices.find(|device| device.id == segment.device)
-    });
-    let Some(Ok(problem)) = device.map(|device| usable(device, facts, demand)) else {
+    let device = |id: &String| inventory.devices.iter().find(|device| device.id == *id);
+    let devices = plan.segments.iter().map(|segment| device(&segment.device));
+    let Some(devices) = devices.collect::<Option<Vec<_>>>() else {
+        return Vec::new();
+    };
+    let rooms = Rooms::new(inventory, facts, demand, &devices);
+    let Ok(problem) = rooms.and_then(|rooms| Problem::new(facts, rooms, demand)) else {
         return Vec::new();
     };
     let stored: Bytes = plan.tensors.iter().map(|tensor| tensor.bytes).sum();
@@ -45,25 +47,23 @@ pub fn around(inventory: &Inventory, facts: &ModelFacts, demand: &Demand, plan: 
 
 fn row(problem: &Problem<'_>, plan: &Plan, budget: Bytes) -> Option<Around> {
     let table = problem.choices.table()?;
-    let (_, base) = problem.costs.kv.iter().find(|(kv, _)| *kv == plan.kv_format)?;
     let kv = table.kv.iter().find(|(kv, _)| *kv == plan.kv_format);
     let is_plan = |types: &Types| {
         let planned = plan.tensors.iter().map(|tensor| tensor.format);
         planned.eq(types.formats.iter().copied())
     };
-    let types = problem.choices.within(budget, Count::Stored).ok()?;
-    let costs = problem.costs_of(base, &types.adds);
+    let types = problem.choices.within(budget).ok()?;
+    let costs = problem.costs_of(plan.kv_format, &types.adds);
     let shape = Shape {
         context: plan.context,
         parallel: plan.parallel,
     };
-    let total = costs.bytes(shape).total();
     Some(Around {
         weights: types.stored,
-        total,
+        total: costs.bytes(shape).total(),
         kl: table.predict(types.damage? + kv.map_or(0.0, |(_, damage)| *damage)),
         types: by_type(problem.facts, &types),
-        fits: total <= problem.memory,
+        fits: costs.fits(shape),
         chosen: is_plan(&types),
     })
 }

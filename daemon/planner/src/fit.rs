@@ -1,7 +1,13 @@
 //! The largest shape that fits: how many positions a sequence, and how many sequences at once.
 
-use mains_contract::{Bytes, FootprintModel, StepLimits};
+use std::rc::Rc;
+
+use mains_contract::{BlockFormat, Bytes, Footprint, StepLimits};
 use mains_types::{ModelFacts, PlanBytes};
+
+use crate::adds::Adds;
+use crate::cut::Run;
+use crate::rooms::Rooms;
 
 /// Sequences at once where nobody says: a team at one box, and as many rows as make a matrix product worth its loads.
 pub const DEFAULT_PARALLEL: u32 = 8;
@@ -27,13 +33,14 @@ pub(crate) struct Shape {
     pub(crate) parallel: u32,
 }
 
-/// What shapes cost for one model in one choice of types on one driver.
-#[derive(Debug, Clone, Copy)]
+/// What shapes cost for one model in one choice of types on its devices.
+#[derive(Debug, Clone)]
 pub(crate) struct Costs<'a> {
     pub(crate) facts: &'a ModelFacts,
-    pub(crate) footprint: FootprintModel,
-    /// Threads that share the work.
-    pub(crate) threads: u32,
+    pub(crate) rooms: Rc<Rooms<'a>>,
+    /// Type of cached keys and values.
+    pub(crate) kv: BlockFormat,
+    pub(crate) adds: Rc<Adds>,
 }
 
 impl Costs<'_> {
@@ -52,7 +59,7 @@ impl Costs<'_> {
         })
     }
 
-    /// The bytes of `shape`. Grows with both of its numbers.
+    /// The bytes of `shape`: as it is cut, or all on the first device where it does not fit. Grows with both of its numbers.
     pub(crate) fn bytes(&self, shape: Shape) -> PlanBytes {
         let Some(limits) = self.limits(shape) else {
             return PlanBytes {
@@ -60,60 +67,81 @@ impl Costs<'_> {
                 ..PlanBytes::default()
             };
         };
-        let footprint = self.footprint.at(&limits, self.threads);
-        PlanBytes {
-            weights: footprint.weights,
-            state: footprint.state,
-            activations: footprint.activations,
-            scratch: footprint.scratch,
-            runtime: self.facts.runtime.at(&limits),
+        match self.cut(shape) {
+            Some(runs) => self.bytes_of(&runs, &limits),
+            None => self.bytes_of(&self.whole(&limits), &limits),
         }
     }
 
-    pub(crate) fn fits(&self, shape: Shape, memory: Bytes) -> bool {
-        self.limits(shape).is_some() && self.bytes(shape).total() <= memory
+    /// The bytes of `runs`, with the rows between them.
+    pub(crate) fn bytes_of(&self, runs: &[Run], limits: &StepLimits) -> PlanBytes {
+        let arenas: Footprint = runs.iter().map(|run| run.bytes).sum();
+        let crossed = runs
+            .iter()
+            .skip(1)
+            .map(|run| self.border_bytes(run.first - 1, limits));
+        PlanBytes {
+            weights: arenas.weights,
+            state: arenas.state,
+            activations: arenas.activations + crossed.sum(),
+            scratch: arenas.scratch,
+            runtime: self.facts.runtime.at(limits),
+        }
+    }
+
+    pub(crate) fn fits(&self, shape: Shape) -> bool {
+        self.cut(shape).is_some()
+    }
+
+    /// The least memory of each device, the host's included, in which `shape` fits.
+    pub(crate) fn needs(&self, shape: Shape) -> Option<Bytes> {
+        let limits = self.limits(shape)?;
+        let most = self.bytes_of(&self.whole(&limits), &limits).total();
+        let (mut short, mut enough) = (0, most.0);
+        while enough - short > 1 {
+            let middle = short + (enough - short) / 2;
+            if self.fill(&limits, |_| Bytes(middle)).is_some() {
+                enough = middle;
+            } else {
+                short = middle;
+            }
+        }
+        let outside = self.rooms.host.room.is_none();
+        let beside = self.beside(&limits);
+        let needed = if outside {
+            beside.max(Bytes(enough))
+        } else {
+            Bytes(enough)
+        };
+        (needed < Bytes(u64::MAX)).then_some(needed)
     }
 
     /// The largest context from `least` to `most` that fits with `parallel` sequences.
-    pub(crate) fn largest_context(&self, least: u32, most: u32, parallel: u32, memory: Bytes) -> Option<u32> {
-        largest(least, most, |context| {
-            self.fits(Shape { context, parallel }, memory)
-        })
+    pub(crate) fn largest_context(&self, least: u32, most: u32, parallel: u32) -> Option<u32> {
+        largest(least, most, |context| self.fits(Shape { context, parallel }))
     }
 
     /// The most sequences from `least` up to `most` that fit with `context` positions each.
-    pub(crate) fn most_parallel(&self, context: u32, least: u32, most: u32, memory: Bytes) -> Option<u32> {
-        largest(least, most, |parallel| {
-            self.fits(Shape { context, parallel }, memory)
-        })
+    pub(crate) fn most_parallel(&self, context: u32, least: u32, most: u32) -> Option<u32> {
+        largest(least, most, |parallel| self.fits(Shape { context, parallel }))
     }
 
     /// The shape for what is asked, as large as fits where nothing is: first the context, then the sequences, each from
     /// what `least` says on.
-    pub(crate) fn largest_shape(&self, asked: &AskedShape, least: Shape, memory: Bytes) -> Option<Shape> {
+    pub(crate) fn largest_shape(&self, asked: &AskedShape, least: Shape) -> Option<Shape> {
         let context = match asked.context {
             Some(context) => context,
             None => {
                 let most = default_context(self.facts).max(least.context);
-                self.largest_context(
-                    least.context,
-                    most,
-                    asked.parallel.unwrap_or(least.parallel),
-                    memory,
-                )?
+                self.largest_context(least.context, most, asked.parallel.unwrap_or(least.parallel))?
             }
         };
         let parallel = match asked.parallel {
             Some(parallel) => parallel,
-            None => self.most_parallel(
-                context,
-                least.parallel,
-                DEFAULT_PARALLEL.max(least.parallel),
-                memory,
-            )?,
+            None => self.most_parallel(context, least.parallel, DEFAULT_PARALLEL.max(least.parallel))?,
         };
         let shape = Shape { context, parallel };
-        self.fits(shape, memory).then_some(shape)
+        self.fits(shape).then_some(shape)
     }
 }
 

@@ -8,12 +8,16 @@
 //! the same input gives the same plan; more memory never gives a smaller context under the policy `balanced`, nor fewer
 //! sequences at the same one.
 
+mod adds;
 mod around;
+mod cut;
 mod explain;
 mod fit;
 pub mod knapsack;
 mod place;
 mod policy;
+mod rooms;
+mod share;
 mod speed;
 mod steady;
 mod types;
@@ -21,7 +25,8 @@ mod variant;
 
 pub use around::around;
 pub use fit::{DEFAULT_PARALLEL, MAX_DEFAULT_CONTEXT, MAX_PARALLEL, MIN_CONTEXT, STEP_ROWS};
-pub use place::{HOST_RESERVE, plan};
+pub use place::plan;
 pub use policy::{BALANCED_KL, QUALITY_CONTEXT, SPEED_KL, WORST_KL};
+pub use rooms::HOST_RESERVE;
 pub use speed::predict_plan;
 pub use steady::{KEPT_KL, KEPT_SHARE, KeptTypes, MEMORY_STEPS, plan_steadily};

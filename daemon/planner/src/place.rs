@@ -1,200 +1,212 @@
-//! Which device a model goes to.
+//! Which devices a model goes to.
 
-use mains_contract::{Bytes, Device, DeviceKind, HealthState, Inventory};
-use mains_types::{Demand, ModelFacts, NoPlan, Plan, PlannedTensor, Segment};
+use mains_contract::{Device, Inventory};
+use mains_types::{Demand, ModelFacts, Nearest, NoPlan, Plan, PlannedTensor, Segment};
 
+use crate::cut::Run;
 use crate::explain;
 use crate::fit::MAX_PARALLEL;
-use crate::policy::{Chosen, Problem, Refused};
+use crate::policy::{Chosen, Problem};
+use crate::rooms::{Rooms, free, is_accelerator};
 use crate::{speed, variant};
 
-/// Left free on a device whose memory the host's processes share: the daemon, the journal, a shell to help with.
-pub const HOST_RESERVE: Bytes = Bytes::from_mib(256);
-
 /// Plans `model` for `demand`: the device with the best plan, the first of the inventory when several have it. Where an
-/// accelerator can compute the model, the CPU is taken only when it is asked for.
+/// accelerator can compute the model, the CPU is taken only when it is asked for. When no device alone has a plan, layers
+/// are split over several: over the accelerators, the one with most memory first, or over those that are demanded, in
+/// their order, over no more of them than are needed.
 ///
 /// # Errors
-/// [`NoPlan`] when what is demanded can not be honoured, with the figures and the nearest demands that would.
+/// [`NoPlan`] when what is demanded can not be honoured, with the figures and the nearest demands that have a plan.
 pub fn plan(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Demand) -> Result<Plan, NoPlan> {
-    check_demand(facts, demand)?;
-    let mut best: Option<(Problem<'_>, Chosen<'_>, &Device)> = None;
-    let mut reasons = Vec::new();
-    let mut nearest = Vec::new();
-    let devices = asked(inventory, facts, demand)?;
-    for device in &devices {
-        let problem = match usable(device, facts, demand) {
-            Ok(problem) => problem,
-            Err(reason) => {
-                reasons.push(reason);
+    let attempt = |demand: &Demand| attempt(inventory, facts, model, demand);
+    attempt(demand).map_err(|failure| {
+        let mut nearest: Vec<Nearest> = Vec::new();
+        let mut further = Vec::new();
+        for offer in failure.offers {
+            if nearest.iter().any(|known| known.demand == offer.demand) {
                 continue;
             }
-        };
-        match problem.choose() {
-            Ok(chosen) => {
-                if best
-                    .as_ref()
-                    .is_none_or(|(_, best, _)| problem.prefers(&chosen, best))
-                {
-                    best = Some((problem, chosen, device));
-                }
+            match attempt(&offer.demand) {
+                Ok(_) => nearest.push(offer),
+                Err(failure) => further.push((offer.words, failure.offers)),
             }
-            Err(Refused::Memory(costs)) => {
-                reasons.push(explain::shortage(&problem, &costs, &device.id));
-                nearest.extend(explain::nearest(&problem, &costs, &device.id));
-            }
-            Err(Refused::Types(why)) => reasons.push(format!("on {}: {why}", device.id)),
         }
-    }
-    if let Some((problem, chosen, device)) = best {
-        return Ok(stated(&problem, chosen, device, model));
-    }
-    nearest.extend(elsewhere(inventory, facts, demand, &devices));
-    if reasons.is_empty() {
-        reasons.push("no device was found; `mains devices` tells what was asked".to_owned());
-    }
-    Err(NoPlan {
-        reason: format!("{model} does not fit: {}", reasons.join("; ")),
-        nearest,
+        if nearest.is_empty() {
+            // One change is not enough: two may be.
+            let both = |(words, offers): (String, Vec<Nearest>)| {
+                offers.into_iter().map(move |offer| Nearest {
+                    words: format!("{words}, with {}", offer.words),
+                    ..offer
+                })
+            };
+            let has_plan = |offer: &Nearest| attempt(&offer.demand).is_ok();
+            nearest.extend(further.into_iter().flat_map(both).filter(has_plan));
+        }
+        NoPlan {
+            reason: failure.reason,
+            nearest,
+        }
     })
 }
 
-/// Devices that were not considered and have a plan for the same demand.
-fn elsewhere(
-    inventory: &Inventory,
-    facts: &ModelFacts,
-    demand: &Demand,
-    considered: &[&Device],
-) -> Vec<String> {
-    let mut found = Vec::new();
-    for device in &inventory.devices {
-        if considered.iter().any(|other| other.id == device.id) || demand.memory.is_some() {
-            continue;
-        }
-        let chosen = usable(device, facts, demand).ok();
-        if let Some(Ok(chosen)) = chosen.map(|problem| problem.choose()) {
-            let Chosen { shape, .. } = chosen;
-            found.push(format!(
-                "device {}, context {} and parallel {}",
-                device.id, shape.context, shape.parallel
-            ));
-        }
-    }
-    found
+/// Why there is no plan, and demands that may have one.
+struct Failure {
+    reason: String,
+    offers: Vec<Nearest>,
 }
 
-fn check_demand(facts: &ModelFacts, demand: &Demand) -> Result<(), NoPlan> {
+fn attempt(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Demand) -> Result<Plan, Failure> {
+    check(facts, demand)?;
+    let mut reasons = Vec::new();
+    let mut offers = Vec::new();
+    let devices = asked(inventory, facts, demand)?;
+    for choices in attempts(&devices, demand) {
+        let mut best: Option<(Problem<'_>, Chosen<'_>)> = None;
+        for devices in choices {
+            let rooms = Rooms::new(inventory, facts, demand, &devices);
+            let problem = match rooms.and_then(|rooms| Problem::new(facts, rooms, demand)) {
+                Ok(problem) => problem,
+                Err(reason) => {
+                    reasons.push(reason);
+                    continue;
+                }
+            };
+            match problem.choose() {
+                Ok(chosen) => {
+                    let is_better = |(_, best): &(_, Chosen<'_>)| problem.prefers(&chosen, best);
+                    if best.as_ref().is_none_or(is_better) {
+                        best = Some((problem, chosen));
+                    }
+                }
+                Err(refused) => {
+                    offers.extend(explain::offers(&problem, &refused, demand));
+                    reasons.push(explain::reason(&problem, refused));
+                }
+            }
+        }
+        if let Some((problem, chosen)) = best {
+            return Ok(stated(&problem, chosen, model));
+        }
+    }
+    offers.extend(explain::elsewhere(inventory, demand, &devices));
+    if reasons.is_empty() {
+        reasons.push("no device was found; `mains devices` tells what was asked".to_owned());
+    }
+    Err(Failure {
+        reason: format!("{model} does not fit: {}", reasons.join("; ")),
+        offers,
+    })
+}
+
+fn check(facts: &ModelFacts, demand: &Demand) -> Result<(), Failure> {
+    let refuse = |reason: String, demand: Demand, words: String| {
+        Err(Failure {
+            reason,
+            offers: vec![Nearest { demand, words }],
+        })
+    };
     if let Some(context) = demand.context
         && !(1..=facts.context).contains(&context)
     {
-        return Err(NoPlan {
-            reason: format!(
-                "a context of {context} positions is demanded; this model was made for 1 to {}",
-                facts.context
-            ),
-            nearest: vec![format!("context {}", facts.context)],
-        });
+        let most = facts.context;
+        let nearer = Demand {
+            context: Some(most),
+            ..demand.clone()
+        };
+        let reason =
+            format!("a context of {context} positions is demanded; this model was made for 1 to {most}");
+        return refuse(reason, nearer, format!("context {most}"));
     }
     if let Some(parallel) = demand.parallel
         && !(1..=MAX_PARALLEL).contains(&parallel)
     {
-        return Err(NoPlan {
-            reason: format!("{parallel} sequences at once are demanded; 1 to {MAX_PARALLEL} can be had"),
-            nearest: vec![format!("parallel {}", parallel.clamp(1, MAX_PARALLEL))],
-        });
+        let most = parallel.clamp(1, MAX_PARALLEL);
+        let nearer = Demand {
+            parallel: Some(most),
+            ..demand.clone()
+        };
+        let reason = format!("{parallel} sequences at once are demanded; 1 to {MAX_PARALLEL} can be had");
+        return refuse(reason, nearer, format!("parallel {most}"));
     }
     Ok(())
 }
 
-/// The devices that may be considered: the one that was asked for, or the accelerators that can compute the model, or all
-/// when there is no such.
+/// The devices that may be considered, in order: those that were asked for, or the accelerators that can compute the model,
+/// or all when there is no such.
 fn asked<'a>(
     inventory: &'a Inventory,
     facts: &ModelFacts,
     demand: &Demand,
-) -> Result<Vec<&'a Device>, NoPlan> {
-    let Some(id) = &demand.device else {
-        let is_accelerator = |device: &&Device| {
-            let computes = facts
-                .costs
-                .iter()
-                .any(|costs| device.usable_by.contains(&costs.driver));
-            computes && !matches!(device.kind, DeviceKind::Cpu | DeviceKind::Software)
+) -> Result<Vec<&'a Device>, Failure> {
+    if demand.devices.is_empty() {
+        let is_usable = |device: &&Device| {
+            let mut costs = facts.costs.iter();
+            is_accelerator(device) && costs.any(|costs| device.usable_by.contains(&costs.driver))
         };
-        let accelerators: Vec<&Device> = inventory.devices.iter().filter(is_accelerator).collect();
+        let accelerators: Vec<&Device> = inventory.devices.iter().filter(is_usable).collect();
         if accelerators.is_empty() {
             return Ok(inventory.devices.iter().collect());
         }
         return Ok(accelerators);
-    };
-    match inventory.devices.iter().find(|device| device.id == *id) {
-        Some(device) => Ok(vec![device]),
-        None => Err(NoPlan {
-            reason: format!("there is no device {id:?}"),
-            nearest: inventory
-                .devices
-                .iter()
-                .map(|device| format!("device {}", device.id))
-                .collect(),
-        }),
     }
+    let mut devices: Vec<&Device> = Vec::new();
+    for id in &demand.devices {
+        let mut known = inventory.devices.iter();
+        match known.find(|device| device.id == *id) {
+            Some(device) if devices.iter().any(|other| other.id == *id) => {
+                let id = &device.id;
+                return Err(Failure {
+                    reason: format!("device {id:?} is demanded twice; name it once"),
+                    offers: Vec::new(),
+                });
+            }
+            Some(device) => devices.push(device),
+            None => {
+                return Err(Failure {
+                    reason: format!("there is no device {id:?}"),
+                    offers: inventory
+                        .devices
+                        .iter()
+                        .map(|device| explain::on(device, demand))
+                        .collect(),
+                });
+            }
+        }
+    }
+    Ok(devices)
 }
 
-/// What there is to choose on `device`, or why the model can not go there.
-pub(crate) fn usable<'a>(
-    device: &Device,
-    facts: &'a ModelFacts,
-    demand: &Demand,
-) -> Result<Problem<'a>, String> {
-    let id = &device.id;
-    if matches!(device.health.state, HealthState::Failed | HealthState::Lost) {
-        let why = device.health.reasons.join(", ");
-        return Err(format!("{id} is {}: {why}", device.health.state.name()));
-    }
-    if device.usable_by.is_empty() {
-        let why = device
-            .unusable_because
-            .as_deref()
-            .unwrap_or("no driver computes on it");
-        return Err(format!("{id}: {why}"));
-    }
-    let found = facts
-        .costs
-        .iter()
-        .find(|costs| device.usable_by.contains(&costs.driver));
-    let Some(costs) = found else {
-        let refused = facts
-            .unsupported
+/// Sets of devices by rank: the best of the first rank that has a plan is taken.
+fn attempts<'a>(devices: &[&'a Device], demand: &Demand) -> Vec<Vec<Vec<&'a Device>>> {
+    let mut order = devices.to_vec();
+    let mut ranks = Vec::new();
+    let alone = if demand.devices.is_empty() {
+        // Stable: of equal devices the first of the inventory comes first.
+        order.retain(|device| is_accelerator(device));
+        order.sort_by_key(|device| std::cmp::Reverse(free(device)));
+        devices.len()
+    } else {
+        1
+    };
+    ranks.push(
+        devices[..alone.min(devices.len())]
             .iter()
-            .filter(|(driver, _)| device.usable_by.contains(driver));
-        let why: Vec<_> = refused
-            .map(|(driver, reason)| format!("driver {driver}: {reason}"))
-            .collect();
-        return Err(format!("{id} can not compute it ({})", why.join(", ")));
-    };
-    let driver = device.drivers.iter().find(|driver| driver.name == costs.driver);
-    let driver = driver.ok_or_else(|| {
-        let name = &costs.driver;
-        format!("what driver {name} allocates on {id} is not known: export its inventory with this version of mains")
-    })?;
-    let memory = demand.memory.or_else(|| free(device)).ok_or_else(|| {
-        format!("the free memory of {id} is not known; say how much may be used (`--memory`)")
-    })?;
-    Problem::new(facts, costs, driver.threads, memory, demand)
-}
-
-fn free(device: &Device) -> Option<Bytes> {
-    let memory = device.memory?;
-    let free = memory.free?;
-    let reserve = if memory.shared { HOST_RESERVE } else { Bytes::ZERO };
-    Some(free.checked_sub(reserve).unwrap_or(Bytes::ZERO))
+            .map(|device| vec![*device])
+            .collect(),
+    );
+    for count in 2..=order.len() {
+        ranks.push(vec![order[..count].to_vec()]);
+    }
+    ranks
 }
 
 /// The plan that a choice is.
-fn stated(problem: &Problem<'_>, chosen: Chosen<'_>, device: &Device, model: &str) -> Plan {
-    let facts = problem.facts;
+fn stated(problem: &Problem<'_>, chosen: Chosen<'_>, model: &str) -> Plan {
+    let Problem { facts, rooms, .. } = problem;
     let limits = chosen.costs.limits(chosen.shape);
     let limits = limits.expect("a shape was chosen because its blocks can be numbered");
+    let runs = chosen.costs.cut(chosen.shape);
+    let runs = runs.expect("a shape was chosen because it fits");
     let number = |count: usize| u32::try_from(count).expect("limits are made of 32 bits");
     let tensors: Vec<_> = facts
         .tensors
@@ -206,37 +218,45 @@ fn stated(problem: &Problem<'_>, chosen: Chosen<'_>, device: &Device, model: &st
             bytes: tensor.bytes_in(*format),
         })
         .collect();
-    let run = speed::Run {
-        facts,
-        formats: &chosen.types.formats,
-        footprint: &chosen.costs.footprint,
-        driver: &problem.costs.driver,
-        threads: problem.threads,
-        context: chosen.shape.context,
-    };
     let weights = variant::weights(facts, &tensors);
     Plan {
         model: model.to_owned(),
         weights,
         variant: variant::digest(&weights, chosen.kv),
         policy: problem.policy,
-        segments: vec![Segment {
-            device: device.id.clone(),
-            driver: problem.costs.driver.clone(),
-            threads: problem.threads,
-            first_layer: 0,
-            last_layer: facts.layers.saturating_sub(1),
-        }],
+        segments: runs.iter().map(|run| segment(problem, run)).collect(),
+        host: rooms.host.device.clone(),
         context: chosen.shape.context,
         parallel: chosen.shape.parallel,
         step_rows: number(limits.rows),
         block_tokens: number(limits.block_tokens),
         blocks: number(limits.blocks),
         kv_format: chosen.kv,
-        bytes: chosen.bytes(),
-        predicted: speed::predict(&run, device),
+        bytes: chosen.costs.bytes_of(&runs, &limits),
+        predicted: speed::predict(&chosen.costs, &chosen.types.formats, &runs, chosen.shape.context),
         kl: chosen.kl,
         gap: chosen.types.gap,
         tensors,
+    }
+}
+
+fn segment(problem: &Problem<'_>, run: &Run) -> Segment {
+    let room = &problem.rooms.list[run.room];
+    let border = |part: usize| {
+        problem
+            .facts
+            .borders
+            .get(part)
+            .filter(|_| problem.rooms.list.len() > 1)
+    };
+    let before = run.first.checked_sub(1).and_then(border);
+    let last = problem.facts.layers.saturating_sub(1);
+    Segment {
+        device: room.device.id.clone(),
+        driver: room.costs.driver.clone(),
+        threads: room.threads,
+        first_layer: before.map_or(0, |border| border.after_layer + 1),
+        last_layer: border(run.last).map_or(last, |border| border.after_layer),
+        bytes: run.bytes,
     }
 }

@@ -1,72 +1,119 @@
 //! How fast a plan will be, from what was measured on its device.
 
-use mains_contract::{BlockFormat, Bytes, Device, FootprintModel, Inventory, Measured, Products};
-use mains_types::{ModelFacts, Plan, Predicted, TensorFacts};
+use std::rc::Rc;
 
-/// A model on a driver, as far as its speed hangs on it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Run<'a> {
-    pub(crate) facts: &'a ModelFacts,
-    /// By tensor.
-    pub(crate) formats: &'a [BlockFormat],
-    pub(crate) footprint: &'a FootprintModel,
-    /// The driver's name.
-    pub(crate) driver: &'a str,
-    /// Threads that share its work.
-    pub(crate) threads: u32,
-    /// Positions of one sequence.
-    pub(crate) context: u32,
-}
+use mains_contract::{BlockFormat, Bytes, Inventory, Measured, Products};
+use mains_types::{Demand, ModelFacts, Plan, Predicted};
 
-/// The speed of a plan that was made earlier, from what is known of its device now.
+use crate::adds::{Adds, parts_of};
+use crate::cut::Run;
+use crate::fit::Costs;
+use crate::rooms::{Room, Rooms};
+
+/// The speed of a plan that was made earlier, from what is known of its devices now.
 #[must_use]
 pub fn predict_plan(inventory: &Inventory, facts: &ModelFacts, plan: &Plan) -> Option<Predicted> {
-    let [segment] = &plan.segments[..] else {
-        return None;
-    };
-    let device = inventory
-        .devices
+    let device = |id: &String| inventory.devices.iter().find(|device| device.id == *id);
+    let devices: Option<Vec<_>> = plan
+        .segments
         .iter()
-        .find(|device| device.id == segment.device)?;
-    let costs = facts.costs.iter().find(|costs| costs.driver == segment.driver)?;
-    let (_, base) = costs.kv.iter().find(|(kv, _)| *kv == plan.kv_format)?;
-    let formats: Vec<BlockFormat> = plan.tensors.iter().map(|tensor| tensor.format).collect();
-    let footprint = *base + costs.formats.adds(&formats)?;
-    let run = Run {
-        facts,
-        formats: &formats,
-        footprint: &footprint,
-        driver: &segment.driver,
-        threads: segment.threads,
-        context: plan.context,
+        .map(|segment| device(&segment.device))
+        .collect();
+    // A plan that is carried out says where everything is: what is free does not matter.
+    let anything = Demand {
+        memory: Some(Bytes::ZERO),
+        ..Demand::default()
     };
-    predict(&run, device)
-}
-
-/// The speed of one sequence of `run` on `device`, when the driver that computes it was measured there.
-pub(crate) fn predict(run: &Run<'_>, device: &Device) -> Option<Predicted> {
-    let measured = device.measured.as_ref()?;
-    let is_same = measured.driver.name == run.driver && measured.driver.threads == run.threads;
-    if !is_same || !device.drivers.contains(&measured.driver) {
+    let mut rooms = Rooms::new(inventory, facts, &anything, &devices?).ok()?;
+    for (room, segment) in rooms.list.iter_mut().zip(&plan.segments) {
+        room.costs = facts.costs.iter().find(|costs| costs.driver == segment.driver)?;
+        room.threads = segment.threads;
+    }
+    let formats: Vec<BlockFormat> = plan.tensors.iter().map(|tensor| tensor.format).collect();
+    if formats.len() != facts.tensors.len() {
         return None;
     }
-    let tensors = || run.facts.tensors.iter().zip(run.formats).zip(&run.facts.products);
-    let weights: f64 = tensors()
-        .map(|((tensor, format), products)| read_bytes(tensor, *format, *products))
-        .sum();
-    let half = u64::from(run.context / 2);
-    let state = run.footprint.state_per_token.times(half) + run.footprint.state_per_sequence;
-    let products = tensors().map(|((_, format), products)| (*format, *products));
+    let adds = Adds::of(facts, &rooms, |tensor| std::slice::from_ref(&formats[tensor]))?;
+    let costs = Costs {
+        facts,
+        rooms: Rc::new(rooms),
+        kv: plan.kv_format,
+        adds: Rc::new(adds),
+    };
+    let last_part = costs.rooms.parts(facts) - 1;
+    let part_before = |layer: u32| {
+        facts
+            .borders
+            .iter()
+            .position(|border| border.after_layer == layer)
+    };
+    let mut runs = Vec::with_capacity(plan.segments.len());
+    for (room, segment) in plan.segments.iter().enumerate() {
+        let first = match segment.first_layer.checked_sub(1) {
+            None => 0,
+            Some(before) => part_before(before)? + 1,
+        };
+        let last = part_before(segment.last_layer).filter(|_| last_part > 0);
+        runs.push(costs.run(room, first, last.unwrap_or(last_part), &plan.limits())?);
+    }
+    predict(&costs, &formats, &runs, plan.context)
+}
+
+/// The speed of one sequence of up to `context` positions on `runs`, when the driver of each was measured on its device: the
+/// time of a token is what it takes on all of them.
+pub(crate) fn predict(
+    costs: &Costs<'_>,
+    formats: &[BlockFormat],
+    runs: &[Run],
+    context: u32,
+) -> Option<Predicted> {
+    let mut decode = 0.0;
+    let mut prefill = Some(0.0);
+    for run in runs {
+        let room = &costs.rooms.list[run.room];
+        let measured = measured(room)?;
+        let tensors = || tensors_of(costs, run).map(|tensor| (tensor, formats[tensor]));
+        let weights: f64 = tensors()
+            .map(|(tensor, format)| read_bytes(costs.facts, tensor, format))
+            .sum();
+        let half = u64::from(context / 2);
+        let state = run.model.state_per_token.times(half) + run.model.state_per_sequence;
+        decode += (weights + number(state)) / measured.read_bytes_per_s;
+        let products = tensors().map(|(tensor, format)| (format, costs.facts.products.get(tensor).copied()));
+        let products = products.map(|(format, products)| (format, products.unwrap_or_default()));
+        prefill = prefill
+            .zip(prefill_seconds(measured, products))
+            .map(|(sum, seconds)| sum + seconds);
+    }
     // A model without any product, or without any state, has no speed there.
     let speed = |seconds: f64| (seconds > 0.0).then(|| seconds.recip());
     Some(Predicted {
-        prefill_tokens_per_s: prefill_seconds(measured, products).and_then(speed),
-        decode_tokens_per_s: speed((weights + number(state)) / measured.read_bytes_per_s)?,
+        prefill_tokens_per_s: prefill.and_then(speed),
+        decode_tokens_per_s: speed(decode)?,
     })
 }
 
+/// What was measured of the driver in `room`.
+fn measured<'a>(room: &Room<'a>) -> Option<&'a Measured> {
+    let measured = room.device.measured.as_ref()?;
+    let is_same = measured.driver.name == room.costs.driver && measured.driver.threads == room.threads;
+    (is_same && room.device.drivers.contains(&measured.driver)).then_some(measured)
+}
+
+/// Tensors that are multiplied in `run`. One that two parts use is a table in the earlier: its product is in the later.
+fn tensors_of(costs: &Costs<'_>, run: &Run) -> impl Iterator<Item = usize> {
+    let parts = costs.rooms.parts(costs.facts);
+    let is_here = move |tensor: &usize| {
+        let [_, last] = parts_of(costs.facts, parts, *tensor);
+        (run.first..=run.last).contains(&last)
+    };
+    (0..costs.facts.tensors.len()).filter(is_here)
+}
+
 /// Bytes of a tensor that one token of an answer reads.
-fn read_bytes(tensor: &TensorFacts, format: BlockFormat, products: Products) -> f64 {
+fn read_bytes(facts: &ModelFacts, tensor: usize, format: BlockFormat) -> f64 {
+    let products = facts.products.get(tensor).copied().unwrap_or_default();
+    let tensor = &facts.tensors[tensor];
     let numbers = to_f64(tensor.rows) * to_f64(tensor.cols);
     let read = to_f64(products.per_token) + to_f64(products.per_output_row);
     if numbers > 0.0 {

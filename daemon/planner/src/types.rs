@@ -1,28 +1,22 @@
 //! The types of a model's tensors, as a knapsack has them.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use mains_contract::{BlockFormat, Bytes, FootprintModel};
-use mains_types::{DriverCosts, ModelFacts, Sensitivity};
+use mains_contract::{BlockFormat, Bytes};
+use mains_types::{ModelFacts, Sensitivity, TensorFacts};
 
+use crate::adds::{Adds, of_tensor, parts_of};
 use crate::knapsack::{Candidate, Group, KnapsackError, Selection, least_bytes, least_damage};
-
-/// What bytes of a choice are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Count {
-    /// As the driver keeps them.
-    Loaded,
-    /// As a file has them.
-    Stored,
-}
+use crate::rooms::{Room, Rooms};
 
 /// A type for every tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Types {
     /// In the order of [`ModelFacts::tensors`].
     pub(crate) formats: Vec<BlockFormat>,
-    /// What they add to a footprint.
-    pub(crate) adds: FootprintModel,
+    /// What they add to footprints.
+    pub(crate) adds: Rc<Adds>,
     /// Bytes of their tensors in a file.
     pub(crate) stored: Bytes,
     /// Damages added up; `None` when the model was not measured.
@@ -31,88 +25,96 @@ pub(crate) struct Types {
     pub(crate) gap: f64,
 }
 
-/// The types that a model's tensors can have on one driver.
+/// Tensors that share a type.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// Their indexes.
+    pub(crate) tensors: Vec<usize>,
+    /// Types that they can have, with the damage of each.
+    pub(crate) types: Vec<(BlockFormat, f64)>,
+}
+
+/// The types that a model's tensors can have on its devices.
 #[derive(Debug)]
 pub(crate) struct Choices<'a> {
     facts: &'a ModelFacts,
-    costs: &'a DriverCosts,
+    pub(crate) rooms: Rc<Rooms<'a>>,
     table: Option<&'a Sensitivity>,
-    /// By group, the indexes of its tensors.
-    members: Vec<Vec<usize>>,
-    loaded: Vec<Group>,
-    stored: Vec<Group>,
-    /// Bytes of tensors in no group, as loaded and as stored.
-    fixed: [Bytes; 2],
+    pub(crate) groups: Vec<Members>,
+    /// Tensors in no group.
+    pub(crate) fixed: Vec<usize>,
     /// What the largest of all types add to a footprint beside their bytes.
-    pub(crate) worst: FootprintModel,
+    pub(crate) worst: Adds,
 }
 
 impl<'a> Choices<'a> {
-    /// Every type that the table has a damage for and the driver takes. Tensors in no group keep theirs.
+    /// Every type that the table has a damage for and every driver takes. Tensors in no group keep theirs.
     ///
     /// # Errors
-    /// A sentence when the driver does not take a type that can not be changed.
-    pub(crate) fn new(facts: &'a ModelFacts, costs: &'a DriverCosts) -> Result<Self, String> {
-        let table = facts
-            .sensitivity
-            .as_ref()
-            .filter(|table| table.model == facts.digest);
-        let mut choices = Self {
-            facts,
-            costs,
-            table,
-            members: Vec::new(),
-            loaded: Vec::new(),
-            stored: Vec::new(),
-            fixed: [Bytes::ZERO; 2],
-            worst: FootprintModel::default(),
-        };
+    /// A sentence when a driver does not take a type that can not be changed.
+    pub(crate) fn new(facts: &'a ModelFacts, rooms: Rc<Rooms<'a>>) -> Result<Self, String> {
+        let table = facts.sensitivity.as_ref();
+        let table = table.filter(|table| table.model == facts.digest);
         let mut grouped = vec![false; facts.tensors.len()];
-        for (members, damages) in groups(facts, table) {
-            let candidates = choices.candidates(&members, damages);
-            if candidates.is_empty() {
-                continue;
+        let mut known = Vec::new();
+        for (tensors, damages) in groups(facts, table) {
+            let types = candidates(facts, &rooms, &tensors, damages);
+            if !types.is_empty() {
+                tensors.iter().for_each(|tensor| grouped[*tensor] = true);
+                known.push(Members { tensors, types });
             }
-            members.iter().for_each(|tensor| grouped[*tensor] = true);
-            choices.add(members, candidates);
         }
-        for (index, tensor) in facts
-            .tensors
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !grouped[*index])
-        {
-            let Some(adds) = costs.formats.of_format(index, tensor.format) else {
-                return Err(format!(
-                    "driver {} does not take {} in {}",
-                    costs.driver, tensor.name, tensor.format
-                ));
-            };
-            choices.fixed[0] += adds.weights;
-            choices.fixed[1] += tensor.bytes();
-            choices.worst = choices.worst.beside(adds);
+        let fixed: Vec<usize> = (0..grouped.len()).filter(|tensor| !grouped[*tensor]).collect();
+        for tensor in &fixed {
+            let TensorFacts { name, format, .. } = &facts.tensors[*tensor];
+            let mut list = rooms.list.iter();
+            if let Some(room) = list.find(|room| !takes(facts, &rooms, room, *tensor, *format)) {
+                let driver = &room.costs.driver;
+                return Err(format!("driver {driver} does not take {name} in {format}"));
+            }
         }
-        choices.worst.weights = Bytes::ZERO;
-        Ok(choices)
+        let mut formats: Vec<Vec<BlockFormat>> =
+            facts.tensors.iter().map(|tensor| vec![tensor.format]).collect();
+        for group in &known {
+            for tensor in &group.tensors {
+                formats[*tensor] = group.types.iter().map(|(format, _)| *format).collect();
+            }
+        }
+        let worst = Adds::of(facts, &rooms, |tensor| formats[tensor].as_slice());
+        Ok(Self {
+            worst: worst
+                .expect("drivers were asked for every type")
+                .without_weights(),
+            facts,
+            rooms,
+            table,
+            groups: known,
+            fixed,
+        })
     }
 
     /// Whether there is anything to choose.
     pub(crate) const fn are_measured(&self) -> bool {
-        self.table.is_some() && !self.loaded.is_empty()
+        self.table.is_some() && !self.groups.is_empty()
     }
 
     /// The table that damages are from.
     pub(crate) fn table(&self) -> Option<&'a Sensitivity> {
-        self.table.filter(|_| !self.loaded.is_empty())
+        self.table.filter(|_| !self.groups.is_empty())
     }
 
-    /// The least damage in `budget` bytes of all tensors together.
-    pub(crate) fn within(&self, budget: Bytes, count: Count) -> Result<Types, KnapsackError> {
-        let (groups, fixed) = self.counted(count);
+    /// The least damage in `budget` bytes of all tensors together, as a file has them.
+    pub(crate) fn within(&self, budget: Bytes) -> Result<Types, KnapsackError> {
+        let stored = |tensor: usize, format| self.facts.tensors[tensor].bytes_in(format);
+        let fixed = self
+            .fixed
+            .iter()
+            .map(|tensor| self.facts.tensors[*tensor].bytes());
+        let fixed: Bytes = fixed.sum();
         // Below the fixed tensors nothing is left, which is too little unless there is no group.
         let left = budget.checked_sub(fixed).unwrap_or(Bytes::ZERO);
-        match least_damage(groups, left) {
-            Ok(found) if budget >= fixed => Ok(self.types(&found)),
+        match least_damage(&self.weighed(stored), left) {
+            Ok(found) if budget >= fixed => Ok(self.selected(&found)),
             Ok(_) => Err(KnapsackError::Budget { least: fixed, budget }),
             Err(KnapsackError::Budget { least, .. }) => Err(KnapsackError::Budget {
                 least: least + fixed,
@@ -129,82 +131,100 @@ impl<'a> Choices<'a> {
         self.fewest(ANY)
     }
 
-    /// The fewest bytes whose damages add up to at most `bound`.
+    /// The fewest bytes, as the first device has them, whose damages add up to at most `bound`.
     pub(crate) fn fewest(&self, bound: f64) -> Result<Types, KnapsackError> {
-        least_bytes(&self.loaded, bound).map(|found| self.types(&found))
+        let costs = &self.rooms.list[0].costs.formats;
+        let loaded = |tensor, format| {
+            costs
+                .of_format(tensor, format)
+                .map_or(Bytes(u64::MAX), |adds| adds.weights)
+        };
+        least_bytes(&self.weighed(loaded), bound).map(|found| self.selected(&found))
     }
 
-    fn counted(&self, count: Count) -> (&[Group], Bytes) {
-        match count {
-            Count::Loaded => (&self.loaded, self.fixed[0]),
-            Count::Stored => (&self.stored, self.fixed[1]),
-        }
+    /// Every group as a knapsack has it, where a tensor in a type has so many bytes.
+    fn weighed(&self, bytes: impl Fn(usize, BlockFormat) -> Bytes) -> Vec<Group> {
+        self.groups
+            .iter()
+            .map(|group| group.weighed(self.facts, &bytes))
+            .collect()
     }
 
-    fn types(&self, selection: &Selection) -> Types {
+    fn selected(&self, selection: &Selection) -> Types {
+        self.types(&selection.picks, selection.damage, selection.gap)
+    }
+
+    /// The types that `picks` have, one a group.
+    pub(crate) fn types(&self, picks: &[usize], damage: f64, gap: f64) -> Types {
         let mut formats: Vec<BlockFormat> = self.facts.tensors.iter().map(|tensor| tensor.format).collect();
-        for ((members, group), pick) in self.members.iter().zip(&self.loaded).zip(&selection.picks) {
-            for tensor in members {
-                formats[*tensor] = group.candidates[*pick].format;
+        for (group, pick) in self.groups.iter().zip(picks) {
+            for tensor in &group.tensors {
+                formats[*tensor] = group.types[*pick].0;
             }
         }
-        let adds = self.costs.formats.adds(&formats);
+        let adds = Adds::of(self.facts, &self.rooms, |tensor| {
+            std::slice::from_ref(&formats[tensor])
+        });
         let tensors = self.facts.tensors.iter().zip(&formats);
         Types {
-            adds: adds.expect("every candidate and every fixed type was found to be taken"),
+            adds: Rc::new(adds.expect("drivers were asked for every type")),
             stored: tensors.map(|(tensor, format)| tensor.bytes_in(*format)).sum(),
-            damage: self.table.map(|_| selection.damage),
-            gap: selection.gap,
+            damage: self.table.map(|_| damage),
+            gap,
             formats,
         }
     }
+}
 
-    /// Types that every member can have, with their damage. Its own type damages nothing.
-    fn candidates(&self, members: &[usize], damages: &[(BlockFormat, f64)]) -> Vec<(BlockFormat, f64)> {
-        let tensor = |index: usize| &self.facts.tensors[index];
-        let mut candidates = damages.to_vec();
-        if let Some(first) = members.first().map(|first| tensor(*first).format)
-            && members.iter().all(|member| tensor(*member).format == first)
-            && !damages.iter().any(|(format, _)| *format == first)
-        {
-            candidates.push((first, 0.0));
-        }
-        candidates.retain(|(format, _)| {
-            let taken = |member: &usize| self.costs.formats.of_format(*member, *format).is_some();
-            members.iter().all(taken)
-        });
-        candidates
-    }
-
-    fn add(&mut self, members: Vec<usize>, candidates: Vec<(BlockFormat, f64)>) {
-        let mut of = [Vec::new(), Vec::new()];
-        for (format, damage) in candidates {
-            let adds = members
-                .iter()
-                .filter_map(|member| self.costs.formats.of_format(*member, format));
-            let adds = adds.fold(FootprintModel::default(), |sum, adds| sum.beside(adds));
-            let stored = members
-                .iter()
-                .map(|member| self.facts.tensors[*member].bytes_in(format));
-            for (candidates, bytes) in of.iter_mut().zip([adds.weights, stored.sum()]) {
-                candidates.push(Candidate {
-                    format,
-                    bytes,
-                    damage,
-                });
-            }
-            self.worst = self.worst.beside(&adds);
-        }
-        let name = self.facts.tensors[members[0]].name.clone();
-        let [loaded, stored] = of.map(|candidates| Group {
-            name: name.clone(),
+impl Members {
+    /// The group as a knapsack has it, where a tensor in a type has so many bytes.
+    pub(crate) fn weighed(&self, facts: &ModelFacts, bytes: impl Fn(usize, BlockFormat) -> Bytes) -> Group {
+        let candidate = |(format, damage): &(BlockFormat, f64)| Candidate {
+            format: *format,
+            bytes: self.tensors.iter().map(|tensor| bytes(*tensor, *format)).sum(),
+            damage: *damage,
+        };
+        Group {
+            name: facts.tensors[self.tensors[0]].name.clone(),
             tensors: Vec::new(),
-            candidates,
-        });
-        self.loaded.push(loaded);
-        self.stored.push(stored);
-        self.members.push(members);
+            candidates: self.types.iter().map(candidate).collect(),
+        }
     }
+}
+
+/// Types that every tensor can have on every device, with their damage. Their own type damages nothing.
+fn candidates(
+    facts: &ModelFacts,
+    rooms: &Rooms<'_>,
+    tensors: &[usize],
+    damages: &[(BlockFormat, f64)],
+) -> Vec<(BlockFormat, f64)> {
+    let mut candidates = damages.to_vec();
+    let own = |tensor: &usize| facts.tensors[*tensor].format;
+    if let Some(first) = tensors.first().map(own)
+        && tensors.iter().all(|tensor| own(tensor) == first)
+        && !damages.iter().any(|(format, _)| *format == first)
+    {
+        candidates.push((first, 0.0));
+    }
+    candidates.retain(|(format, _)| {
+        let taken = |tensor: &usize| {
+            rooms
+                .list
+                .iter()
+                .all(|room| takes(facts, rooms, room, *tensor, *format))
+        };
+        tensors.iter().all(taken)
+    });
+    candidates
+}
+
+/// Whether the driver of `room` takes `tensor` in `format`, whatever parts are there.
+fn takes(facts: &ModelFacts, rooms: &Rooms<'_>, room: &Room<'_>, tensor: usize, format: BlockFormat) -> bool {
+    let [first, last] = parts_of(facts, rooms.parts(facts), tensor);
+    let runs = [[first, last], [first, first], [last, last]];
+    runs.iter()
+        .all(|run| of_tensor(room, tensor, format, [first, last], *run).is_some())
 }
 
 /// Types with what each costs.

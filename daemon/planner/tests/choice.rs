@@ -80,6 +80,8 @@ fn costs(tensors: &[TensorFacts]) -> DriverCosts {
             kinds: tensors.iter().map(kind).collect(),
             kind_of: (0..).take(tensors.len()).collect(),
         },
+        runs: Vec::new(),
+        shared: Vec::new(),
     }
 }
 
@@ -113,6 +115,8 @@ fn model(matrices: &[(u64, f64)]) -> ModelFacts {
         chat: true,
         sampling: SamplingDefaults::default(),
         products: vec![Products::default(); tensors.len()],
+        borders: Vec::new(),
+        parts: vec![(0, 0); tensors.len()],
         costs: vec![costs(&tensors)],
         unsupported: Vec::new(),
         block_tokens: 16,
@@ -208,13 +212,16 @@ fn the_cpu_is_taken_only_when_asked_where_a_card_computes() {
         |demand: &Demand| plan(&both, &facts, "m", demand).map(|plan| plan.segments[0].device.clone());
     assert_eq!(taken(&Demand::default()), Ok("card".to_owned()));
     let asked = Demand {
-        device: Some("cpu".to_owned()),
+        devices: vec!["cpu".to_owned()],
         ..Demand::default()
     };
     assert_eq!(taken(&asked), Ok("cpu".to_owned()));
     let small = plan(&devices(1 << 40, Some(1000)), &facts, "m", &Demand::default()).unwrap_err();
     assert!(
-        small.nearest.iter().any(|words| words.starts_with("device cpu")),
+        small
+            .nearest
+            .iter()
+            .any(|nearest| nearest.words.starts_with("device cpu")),
         "{small:?}"
     );
 }
@@ -233,7 +240,7 @@ fn a_floor_that_memory_does_not_reach_is_told_with_what_would_do() {
         refused
             .nearest
             .iter()
-            .any(|words| words.contains("policy quality")),
+            .any(|nearest| nearest.words.contains("policy quality")),
         "{refused:?}"
     );
     let quality = Demand {
@@ -296,6 +303,25 @@ proptest! {
                 prop_assert!(budget < least, "{refused}");
                 prop_assert!(refused.reason.contains("bytes of weights"), "{refused}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_called_nearest_has_a_plan(
+        matrices in any_matrices(),
+        memory in 0_u64..1 << 24,
+        weights in proptest::option::of(1_u64..1 << 22),
+        policy in 0_usize..3,
+        card in proptest::option::of(0_u64..1 << 24),
+    ) {
+        let facts = model(&matrices);
+        let inventory = devices(memory, card);
+        let demand = Demand { weights: weights.map(Bytes), ..under(Policy::ALL[policy]) };
+        let Err(refused) = plan(&inventory, &facts, "m", &demand) else { return Ok(()) };
+        prop_assert!(!refused.nearest.is_empty(), "{refused}");
+        for nearest in &refused.nearest {
+            let found = plan(&inventory, &facts, "m", &nearest.demand);
+            prop_assert!(found.is_ok(), "{nearest:?}: {found:?}");
         }
     }
 

@@ -297,9 +297,9 @@ impl Supervisor {
             }
         };
         let models = context.models().values().map(status).collect();
-        let held = |held: &crate::reservations::Held| ReservationStatus {
-            model: held.model.clone(),
-            device: held.device.clone(),
+        let held = |held: crate::reservations::Held<'_>| ReservationStatus {
+            model: held.model.to_owned(),
+            device: held.device.to_owned(),
             bytes: held.bytes,
         };
         let (probed_at, probe_error) = context.devices.state();

@@ -320,7 +320,7 @@ impl Context {
             .reservations()
             .held()
             .filter(|held| held.device == device)
-            .map(|held| held.model.clone())
+            .map(|held| held.model.to_owned())
             .collect();
         let models = self.models();
         held.into_iter().find(|name| {

@@ -193,22 +193,16 @@ pub(crate) async fn elsewhere(
 }
 
 fn no_plan(no: &NoPlan) -> String {
-    if no.nearest.is_empty() {
+    let words: Vec<&str> = no.nearest.iter().map(|nearest| nearest.words.as_str()).collect();
+    if words.is_empty() {
         no.reason.clone()
     } else {
-        format!(
-            "{}; it would fit with {}",
-            no.reason,
-            no.nearest.join(", or with ")
-        )
+        format!("{}; it would fit with {}", no.reason, words.join(", or with "))
     }
 }
 
 fn too_little(shortage: Option<&Shortage>) -> String {
-    shortage.map_or_else(
-        || "no memory could be reserved".to_owned(),
-        |short| format!("{} are missing on {}", short.missing, short.device),
-    )
+    shortage.map_or_else(|| "no memory could be reserved".to_owned(), ToString::to_string)
 }
 
 fn holders(context: &Context) -> String {

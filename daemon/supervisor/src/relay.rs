@@ -61,7 +61,7 @@ pub(crate) async fn admit(
         caller,
         model: request.model.clone(),
         variant: Some(started.variant.clone()),
-        device: plan.segments.first().map(|segment| segment.device.clone()),
+        device: devices(&plan),
         prompt_tokens: Some(started.prompt_tokens),
         cached_tokens: Some(started.cached_tokens),
     };
@@ -264,4 +264,14 @@ fn out_of_turn(model: &str, said: &Said) -> GenerationError {
         GenerationErrorKind::Internal,
         format!("the worker of model {model} said {what}; this is a defect, please report it"),
     )
+}
+
+/// The ids of a plan's devices with commas between them, as demands have them.
+fn devices(plan: &Plan) -> Option<String> {
+    let ids: Vec<&str> = plan
+        .segments
+        .iter()
+        .map(|segment| segment.device.as_str())
+        .collect();
+    (!ids.is_empty()).then(|| ids.join(","))
 }

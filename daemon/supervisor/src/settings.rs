@@ -68,7 +68,11 @@ impl Settings {
         Demand {
             context: asked.context.or(self.demand.context),
             parallel: asked.parallel.or(self.demand.parallel),
-            device: asked.device.clone().or_else(|| self.demand.device.clone()),
+            devices: if asked.devices.is_empty() {
+                self.demand.devices.clone()
+            } else {
+                asked.devices.clone()
+            },
             memory: asked.memory.or(self.demand.memory),
             weights: asked.weights.or(self.demand.weights),
             policy: asked.policy.or(self.demand.policy),

@@ -19,9 +19,10 @@ pub use generate::{
 };
 pub use identity::{Caller, Peer};
 pub use model::{
-    Digest, DriverCosts, ModelFacts, ModelSource, Origin, RuntimeModel, SamplingDefaults, TensorFacts,
+    Digest, DriverCosts, ModelFacts, ModelSource, Origin, RuntimeModel, SamplingDefaults, SharedCosts,
+    TensorFacts,
 };
-pub use plan::{Around, Demand, NoPlan, Plan, PlanBytes, PlannedTensor, Policy, Predicted, Segment};
+pub use plan::{Around, Demand, Nearest, NoPlan, Plan, PlanBytes, PlannedTensor, Policy, Predicted, Segment};
 pub use sampling::{LogitBias, Sampling};
 pub use sensitivity::{GroupSensitivity, Sensitivity};
 pub use size::{NoSize, parse_size};

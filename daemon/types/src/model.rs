@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use mains_contract::{BlockFormat, Bytes, FootprintModel, FormatCosts, Products, StepLimits};
+use mains_contract::{
+    BlockFormat, Border, Bytes, FootprintModel, FormatCosts, PartsOfWeight, Products, StepLimits, run_index,
+};
 
 use crate::Sensitivity;
 
@@ -106,6 +108,10 @@ pub struct ModelFacts {
     pub tensors: Vec<TensorFacts>,
     /// By tensor, in the order of `tensors`: how much of it a token is multiplied by.
     pub products: Vec<Products>,
+    /// Where its layers can be put on different devices, in order: one less than it has parts.
+    pub borders: Vec<Border>,
+    /// By tensor, in the order of `tensors`: the parts between borders that use it.
+    pub parts: Vec<PartsOfWeight>,
     /// What a load takes, for each driver that can compute the model.
     pub costs: Vec<DriverCosts>,
     /// Drivers that can not compute it: name and reason.
@@ -130,6 +136,36 @@ pub struct DriverCosts {
     pub kv: Vec<(BlockFormat, FootprintModel)>,
     /// What types of tensors add, in the order of [`ModelFacts::tensors`].
     pub formats: FormatCosts,
+    /// By type of keys and values, in the order of `kv`: the same of each run of parts, in the order of [`run_index`]. Empty
+    /// when the model has one part.
+    pub runs: Vec<Vec<FootprintModel>>,
+    /// What tensors add that two parts use, where a device has only one of them.
+    pub shared: Vec<SharedCosts>,
+}
+
+impl DriverCosts {
+    /// What the run from part `first` to `last` of so many `parts` takes whatever the types of its tensors, with keys and
+    /// values in `kv`; `None` when the driver does not take that.
+    #[must_use]
+    pub fn run(&self, kv: BlockFormat, parts: usize, first: usize, last: usize) -> Option<&FootprintModel> {
+        let index = self.kv.iter().position(|(known, _)| *known == kv)?;
+        if first == 0 && last + 1 == parts {
+            return Some(&self.kv[index].1);
+        }
+        self.runs.get(index)?.get(run_index(parts, first, last))
+    }
+}
+
+/// A tensor that two parts use, such as an embedding that is also the output: on two devices it is there twice, each time
+/// as its own use wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedCosts {
+    /// Its index in [`ModelFacts::tensors`].
+    pub tensor: u32,
+    /// By type, what it adds to the earlier part alone.
+    pub earlier: Vec<(BlockFormat, FootprintModel)>,
+    /// By type, what it adds to the later part alone.
+    pub later: Vec<(BlockFormat, FootprintModel)>,
 }
 
 /// How the memory of a worker beside the device arenas grows: program, tokenizer, tables, logits.

@@ -1,6 +1,8 @@
 //! A plan: which tensor goes where in which type, and every byte that it will take.
 
-use mains_contract::{BlockFormat, Bytes, StepLimits};
+use std::collections::BTreeMap;
+
+use mains_contract::{BlockFormat, Bytes, Footprint, StepLimits};
 
 use crate::Digest;
 
@@ -11,14 +13,31 @@ pub struct Demand {
     pub context: Option<u32>,
     /// Sequences at once; what fits, up to the default, when absent.
     pub parallel: Option<u32>,
-    /// The device, by id; any that can when absent.
-    pub device: Option<String>,
-    /// Plan with this much memory instead of what is free.
+    /// Devices, by id: layers go to the first, what does not fit there to the next. Any accelerators when there are none.
+    pub devices: Vec<String>,
+    /// Plan with this much memory on each device instead of what is free.
     pub memory: Option<Bytes>,
     /// Tensors may take this much at the most, as a file has them; as much as fits when absent.
     pub weights: Option<Bytes>,
     /// What memory is spent on first; [`Policy::Balanced`] when absent.
     pub policy: Option<Policy>,
+}
+
+impl Demand {
+    /// Ids of devices as one word, which options and queries have: commas between them.
+    #[must_use]
+    pub fn device_list(&self) -> Option<String> {
+        (!self.devices.is_empty()).then(|| self.devices.join(","))
+    }
+
+    /// The ids in such a word.
+    #[must_use]
+    pub fn devices_in(list: Option<&str>) -> Vec<String> {
+        let ids = list.into_iter().flat_map(|list| list.split(','));
+        ids.map(|id| id.trim().to_owned())
+            .filter(|id| !id.is_empty())
+            .collect()
+    }
 }
 
 /// What memory is spent on first.
@@ -68,6 +87,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Layers by device, in order.
     pub segments: Vec<Segment>,
+    /// The device whose memory has what the worker takes beside its segments: rows between them and `bytes.runtime`.
+    pub host: String,
     /// Positions of one sequence.
     pub context: u32,
     /// Sequences that are computed at once.
@@ -106,6 +127,20 @@ impl Plan {
             slots: self.parallel as usize,
         }
     }
+
+    /// What it takes of each device's memory, together all of its bytes.
+    #[must_use]
+    pub fn bytes_by_device(&self) -> BTreeMap<&str, Bytes> {
+        let mut found: BTreeMap<&str, Bytes> = BTreeMap::new();
+        let mut beside = self.bytes.total();
+        for segment in &self.segments {
+            let bytes = segment.bytes.total();
+            *found.entry(&segment.device).or_default() += bytes;
+            beside = beside.checked_sub(bytes).unwrap_or(Bytes::ZERO);
+        }
+        *found.entry(&self.host).or_default() += beside;
+        found
+    }
 }
 
 /// A range of layers on one device.
@@ -121,6 +156,8 @@ pub struct Segment {
     pub first_layer: u32,
     /// Last layer, included.
     pub last_layer: u32,
+    /// What the driver allocates for it.
+    pub bytes: Footprint,
 }
 
 /// The speed of one sequence, from what was measured on the device.
@@ -189,6 +226,15 @@ pub struct PlannedTensor {
 pub struct NoPlan {
     /// What is missing, with figures.
     pub reason: String,
-    /// Demands that would fit, in words, the nearest first.
-    pub nearest: Vec<String>,
+    /// Demands that have a plan, the nearest first.
+    pub nearest: Vec<Nearest>,
+}
+
+/// A demand that has a plan where another has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearest {
+    /// The demand.
+    pub demand: Demand,
+    /// How it differs, for people.
+    pub words: String,
 }

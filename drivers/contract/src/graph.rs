@@ -1,5 +1,6 @@
 //! A graph of operations: what a family declares and a driver compiles. Nodes are in order of execution.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::{Op, StateId, StateSpec, Step};
@@ -234,6 +235,7 @@ pub enum GraphError {
 pub struct GraphBuilder {
     pub(crate) nodes: Vec<Node>,
     pub(crate) weights: Vec<WeightDecl>,
+    weight_ids: HashMap<String, WeightId>,
     pub(crate) states: Vec<StateSpec>,
     outputs: Vec<(OutputName, ValueId)>,
     layer_ends: Vec<usize>,
@@ -251,10 +253,10 @@ impl GraphBuilder {
     /// # Errors
     /// [`GraphError::Redeclared`] when the name is known with another shape.
     pub fn weight(&mut self, name: &str, rows: usize, cols: usize) -> Result<WeightId, GraphError> {
-        if let Some(index) = self.weights.iter().position(|weight| weight.name == name) {
-            let known = &self.weights[index];
+        if let Some(id) = self.weight_ids.get(name) {
+            let known = &self.weights[id.0 as usize];
             return if (known.rows, known.cols) == (rows, cols) {
-                Ok(WeightId(index_u32(index)))
+                Ok(*id)
             } else {
                 Err(GraphError::Redeclared {
                     name: name.to_owned(),
@@ -268,7 +270,9 @@ impl GraphBuilder {
             rows,
             cols,
         });
-        Ok(WeightId(index_u32(self.weights.len() - 1)))
+        let id = WeightId(index_u32(self.weights.len() - 1));
+        self.weight_ids.insert(name.to_owned(), id);
+        Ok(id)
     }
 
     /// Declares a state of each sequence.

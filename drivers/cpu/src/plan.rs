@@ -281,6 +281,10 @@ fn place_values(graph: &Graph) -> (Vec<Place>, Vec<Slot>) {
             last_use[input.0 as usize] = index;
         }
     }
+    let mut ending = vec![Vec::new(); nodes.len()];
+    for (value, last) in last_use.iter().enumerate() {
+        ending[*last].push(value);
+    }
     let is_output = |index: usize| graph.outputs().iter().any(|(_, value)| value.0 as usize == index);
     // An output that nothing else reads goes to the caller at once.
     let only_output = |index: usize| {
@@ -302,12 +306,11 @@ fn place_values(graph: &Graph) -> (Vec<Place>, Vec<Slot>) {
             }
         }
         // Inputs end after the output began: an operation never writes what it reads.
-        for (value, place) in places.iter().enumerate() {
-            if let Place::Slot(slot) = place
-                && last_use[value] == index
-                && !is_output(value)
+        for value in &ending[index] {
+            if let Place::Slot(slot) = places[*value]
+                && !is_output(*value)
             {
-                free[*slot] = true;
+                free[slot] = true;
             }
         }
     }

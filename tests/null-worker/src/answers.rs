@@ -99,7 +99,11 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
         sampling: SamplingDefaults::default(),
         tensors: vec![tensor],
         products: vec![Products::default()],
+        borders: Vec::new(),
+        parts: Vec::new(),
         costs: vec![DriverCosts {
+            runs: Vec::new(),
+            shared: Vec::new(),
             driver: "cpu".to_owned(),
             kv: vec![(BlockFormat::F16, footprint(Bytes::ZERO))],
             formats: FormatCosts {

@@ -22,7 +22,7 @@ use mains_supervisor::{
 };
 use mains_types::{
     Around, Caller, Choice, Demand, Digest, Event, FinishReason, Generate, GenerationError, ModelSource,
-    NoPlan, Plan, Started, TokenChunk, UsageTotals,
+    Nearest, NoPlan, Plan, Started, TokenChunk, UsageTotals,
 };
 use mains_wire::http::ReloadBody;
 use serde_json::Value;
@@ -112,7 +112,14 @@ impl Backend for Fake {
             model: name.to_owned(),
             source: NoPlan {
                 reason: "1 GiB is missing".to_owned(),
-                nearest: vec!["context 1024".to_owned()],
+                nearest: vec![Nearest {
+                    demand: Demand {
+                        context: Some(1024),
+                        devices: vec!["cpu".to_owned(), "card".to_owned()],
+                        ..Demand::default()
+                    },
+                    words: "context 1024".to_owned(),
+                }],
             },
         };
         Box::pin(async move { Err(error) })

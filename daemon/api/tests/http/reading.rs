@@ -75,7 +75,9 @@ async fn a_plan_that_does_not_fit_says_what_would() {
     let (status, body) = served.get("/v1/models/pilot/plan?context=4096&memory=1024").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(body["error"]["code"], "no_plan");
-    assert_eq!(body["error"]["nearest"], json!(["context 1024"]));
+    let nearest = json!([{"context": 1024, "parallel": null, "policy": null, "device": "cpu,card", "memory": null,
+        "weights": null, "words": "context 1024"}]);
+    assert_eq!(body["error"]["nearest"], nearest);
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use mains_contract::Bytes;
-use mains_wire::http::PlanBody;
-use serde_json::{Value, json};
+use mains_wire::http::{ErrorBody, PlanBody};
+use serde_json::json;
 
 use crate::args::{DemandArgs, PlanArgs};
 use crate::client::{Client, ClientError};
@@ -74,17 +74,14 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 pub(super) fn no_plan(json: bool, reason: &str, body: &[u8]) -> anyhow::Result<()> {
-    let body: Value = serde_json::from_slice(body)?;
-    let nearest = body
-        .pointer("/error/nearest")
-        .cloned()
-        .unwrap_or_else(|| json!([]));
+    let body: ErrorBody = serde_json::from_slice(body).context("the answer of mainsd")?;
+    let nearest = body.error.nearest;
     if json {
         return output::json(&json!({ "no_plan": { "reason": reason, "nearest": nearest } }));
     }
     let mut text = format!("no plan: {reason}\n");
-    for demand in nearest.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        text.push_str(&format!("would fit: {demand}\n"));
+    for demand in nearest {
+        text.push_str(&format!("would fit: {}\n", demand.words));
     }
     output::text(&text)
 }

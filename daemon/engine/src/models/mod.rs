@@ -8,6 +8,7 @@ mod biases;
 mod checkpoint;
 mod cohere2;
 pub mod convert;
+mod costs;
 mod cut;
 mod deepseek_v3;
 mod defaults;
@@ -59,6 +60,7 @@ mod windows;
 mod xlm_roberta;
 
 pub use checkpoint::Checkpoint;
+pub use costs::LoadCosts;
 pub use error::ModelError;
 pub use family::{Family, Setting};
 pub use model::{Model, ModelInfo, ModelOptions};

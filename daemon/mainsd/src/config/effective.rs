@@ -111,7 +111,7 @@ fn model(model: &ModelConfig) -> Table {
         ("keep_alive", model.keep_alive.map(|span| text(span).into())),
         ("context", demand.context.map(Value::from)),
         ("parallel", demand.parallel.map(Value::from)),
-        ("device", demand.device.clone().map(Value::from)),
+        ("device", demand.device_list().map(Value::from)),
         ("policy", demand.policy.map(|policy| policy.name().into())),
     ]
     .into_iter()

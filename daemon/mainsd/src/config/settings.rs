@@ -310,7 +310,7 @@ impl Source<'_> {
             demand: Demand {
                 context: count(&section.context, "context")?,
                 parallel: count(&section.parallel, "parallel")?,
-                device: section.device,
+                devices: Demand::devices_in(section.device.as_deref()),
                 policy,
                 ..Demand::default()
             },

@@ -47,7 +47,7 @@ pub(crate) fn demand(facts: &ModelFacts, device: &Device) -> Demand {
     Demand {
         context: Some(TEXT_TOKENS.min(facts.context)),
         parallel: Some(1),
-        device: Some(device.id.clone()),
+        devices: vec![device.id.clone()],
         ..Demand::default()
     }
 }
@@ -107,6 +107,8 @@ mod tests {
             sampling: SamplingDefaults::default(),
             tensors: formats.iter().map(tensor).collect(),
             products: Vec::new(),
+            borders: Vec::new(),
+            parts: Vec::new(),
             costs: Vec::new(),
             unsupported: Vec::new(),
             block_tokens: 16,
@@ -137,6 +139,7 @@ mod tests {
             variant: Digest([0; 32]),
             weights: Digest([0; 32]),
             segments: Vec::new(),
+            host: "cpu".to_owned(),
             context: 128,
             parallel: 1,
             step_rows: 512,

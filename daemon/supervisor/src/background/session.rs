@@ -104,10 +104,7 @@ async fn reserve(
         match Room::reserve(context, &plan) {
             Ok(room) => return Ok((Reserved { _room: room, bytes }, whole)),
             Err(shortage) => {
-                short = format!(
-                    "memory: it takes {bytes}, and {} are missing on {}",
-                    shortage.missing, shortage.device
-                );
+                short = format!("memory: it takes {bytes}, and {shortage}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A model's facts on the wire.
 
-use mains_contract::{BlockFormat, Bytes, FootprintModel, FormatCosts, Products};
-use mains_types::{Digest, DriverCosts, ModelFacts, RuntimeModel, TensorFacts};
+use mains_contract::{BlockFormat, Border, Bytes, FootprintModel, FormatCosts, Products, run_count};
+use mains_types::{Digest, DriverCosts, ModelFacts, RuntimeModel, SharedCosts, TensorFacts};
 use serde::{Deserialize, Serialize};
 
 use super::plan::format;
@@ -23,6 +23,10 @@ pub struct FactsWire {
     tensors: Vec<TensorWire>,
     /// Numbers a token and an output row, by tensor.
     products: Vec<(u64, u64)>,
+    /// Layer and width.
+    borders: Vec<(u32, u32)>,
+    /// First and last, by tensor.
+    parts: Vec<(u32, u32)>,
     costs: Vec<DriverCostsWire>,
     unsupported: Vec<(String, String)>,
     block_tokens: u32,
@@ -37,6 +41,15 @@ struct DriverCostsWire {
     base: FootprintModelWire,
     kinds: Vec<Vec<(u32, FootprintModelWire)>>,
     kind_of: Vec<u32>,
+    runs: Vec<Vec<FootprintModelWire>>,
+    shared: Vec<SharedCostsWire>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SharedCostsWire {
+    tensor: u32,
+    earlier: Vec<(u32, FootprintModelWire)>,
+    later: Vec<(u32, FootprintModelWire)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -89,6 +102,12 @@ impl From<ModelFacts> for FactsWire {
             sampling: facts.sampling.into(),
             tensors: tensors.collect(),
             products: products.map(|of| (of.per_token, of.per_output_row)).collect(),
+            borders: facts
+                .borders
+                .iter()
+                .map(|border| (border.after_layer, border.width))
+                .collect(),
+            parts: facts.parts,
             costs: facts.costs.into_iter().map(Into::into).collect(),
             unsupported: facts.unsupported,
             block_tokens: facts.block_tokens,
@@ -114,6 +133,12 @@ impl TryFrom<FactsWire> for ModelFacts {
                 reason: format!("{} of {} tensors", wire.products.len(), wire.tensors.len()),
             });
         }
+        let borders = bounds::list(
+            "facts.borders",
+            wire.borders,
+            bounds::SEGMENTS,
+            |(after_layer, width)| Ok(Border { after_layer, width }),
+        )?;
         let products = wire
             .products
             .into_iter()
@@ -123,6 +148,7 @@ impl TryFrom<FactsWire> for ModelFacts {
             });
         let tensors: Vec<TensorFacts> =
             bounds::list("facts.tensors", wire.tensors, bounds::TENSORS, TryInto::try_into)?;
+        let parts = parts(wire.parts, &borders, tensors.len(), wire.layers)?;
         let [fixed, per_sequence, per_block] = wire.runtime.map(Bytes);
         Ok(Self {
             family: bounds::text("facts.family", wire.family, bounds::NAME_BYTES)?,
@@ -137,8 +163,10 @@ impl TryFrom<FactsWire> for ModelFacts {
             sampling: wire.sampling.try_into()?,
             products: products.collect(),
             costs: bounds::list("facts.costs", wire.costs, bounds::DRIVERS, |costs| {
-                costs.bounded(tensors.len())
+                costs.bounded(tensors.len(), borders.len() + 1)
             })?,
+            borders,
+            parts,
             unsupported: bounds::list(
                 "facts.unsupported",
                 wire.unsupported,
@@ -162,6 +190,37 @@ impl TryFrom<FactsWire> for ModelFacts {
     }
 }
 
+/// By tensor, its parts; `borders` grow and are borders between `layers` layers.
+fn parts(
+    parts: Vec<(u32, u32)>,
+    borders: &[Border],
+    tensors: usize,
+    layers: u32,
+) -> Result<Vec<(u32, u32)>, FrameError> {
+    let refuse = |what, reason: String| Err(FrameError::Invalid { what, reason });
+    let grow = borders
+        .windows(2)
+        .all(|pair| pair[0].after_layer < pair[1].after_layer);
+    if !grow
+        || borders
+            .last()
+            .is_some_and(|last| last.after_layer.saturating_add(1) >= layers)
+    {
+        return refuse("facts.borders", format!("they are no borders of {layers} layers"));
+    }
+    if parts.len() != tensors {
+        return refuse("facts.parts", format!("{} of {tensors} tensors", parts.len()));
+    }
+    let is_part = |(first, last): &(u32, u32)| first <= last && *last as usize <= borders.len();
+    match parts.iter().find(|parts| !is_part(parts)) {
+        Some((first, last)) => refuse(
+            "facts.parts",
+            format!("parts {first} to {last}, there are {}", borders.len() + 1),
+        ),
+        None => Ok(parts),
+    }
+}
+
 impl From<DriverCosts> for DriverCostsWire {
     fn from(costs: DriverCosts) -> Self {
         let by_format = |costs: Vec<(BlockFormat, FootprintModel)>| {
@@ -171,19 +230,30 @@ impl From<DriverCosts> for DriverCostsWire {
             wire.collect()
         };
         let FormatCosts { base, kinds, kind_of } = costs.formats;
+        let shared = costs.shared.into_iter().map(|shared| SharedCostsWire {
+            tensor: shared.tensor,
+            earlier: by_format(shared.earlier),
+            later: by_format(shared.later),
+        });
+        let runs = costs
+            .runs
+            .into_iter()
+            .map(|runs| runs.into_iter().map(Into::into).collect());
         Self {
             driver: costs.driver,
             kv: by_format(costs.kv),
             base: base.into(),
             kinds: kinds.into_iter().map(by_format).collect(),
             kind_of,
+            runs: runs.collect(),
+            shared: shared.collect(),
         }
     }
 }
 
 impl DriverCostsWire {
-    /// Costs of a model with so many tensors.
-    fn bounded(self, tensors: usize) -> Result<DriverCosts, FrameError> {
+    /// Costs of a model with so many tensors and parts.
+    fn bounded(self, tensors: usize, parts: usize) -> Result<DriverCosts, FrameError> {
         let by_format = |costs| {
             let most = BlockFormat::ALL.len();
             bounds::list(
@@ -199,8 +269,28 @@ impl DriverCostsWire {
                 reason: format!("kinds of {} tensors, there are {tensors}", self.kind_of.len()),
             });
         }
+        let (types, count) = (self.kv.len(), if parts > 1 { run_count(parts) } else { 0 });
+        let is_complete = self.runs.iter().all(|runs| runs.len() == count);
+        if !is_complete || self.runs.len() != if parts > 1 { types } else { 0 } {
+            return Err(FrameError::Invalid {
+                what: "facts.costs.runs",
+                reason: format!("not {count} runs for each of {types} types of keys and values"),
+            });
+        }
+        let shared = |shared: SharedCostsWire| {
+            Ok(SharedCosts {
+                tensor: shared.tensor,
+                earlier: by_format(shared.earlier)?,
+                later: by_format(shared.later)?,
+            })
+        };
+        let runs = self.runs.into_iter();
         Ok(DriverCosts {
             driver: bounds::text("facts.driver", self.driver, bounds::NAME_BYTES)?,
+            runs: runs
+                .map(|runs| runs.into_iter().map(Into::into).collect())
+                .collect(),
+            shared: bounds::list("facts.costs.shared", self.shared, tensors, shared)?,
             kv: by_format(self.kv)?,
             formats: FormatCosts {
                 base: self.base.into(),

@@ -1,6 +1,6 @@
 //! A plan on the wire. Formats travel as their GGUF type ids.
 
-use mains_contract::{BlockFormat, Bytes};
+use mains_contract::{BlockFormat, Bytes, Footprint};
 use mains_types::{Digest, Plan, PlanBytes, PlannedTensor, Policy, Segment};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ pub struct PlanWire {
     variant: [u8; 32],
     weights: [u8; 32],
     segments: Vec<SegmentWire>,
+    host: String,
     context: u32,
     parallel: u32,
     step_rows: u32,
@@ -30,6 +31,8 @@ struct SegmentWire {
     threads: u32,
     first_layer: u32,
     last_layer: u32,
+    /// Weights, state, activations, scratch.
+    bytes: [u64; 4],
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +65,12 @@ impl From<Plan> for PlanWire {
             threads: segment.threads,
             first_layer: segment.first_layer,
             last_layer: segment.last_layer,
+            bytes: [
+                segment.bytes.weights.0,
+                segment.bytes.state.0,
+                segment.bytes.activations.0,
+                segment.bytes.scratch.0,
+            ],
         });
         let tensors = plan.tensors.into_iter().map(|tensor| PlannedTensorWire {
             name: tensor.name,
@@ -73,6 +82,7 @@ impl From<Plan> for PlanWire {
             variant: plan.variant.0,
             weights: plan.weights.0,
             segments: segments.collect(),
+            host: plan.host,
             context: plan.context,
             parallel: plan.parallel,
             step_rows: plan.step_rows,
@@ -100,6 +110,7 @@ impl TryFrom<PlanWire> for Plan {
                 bounds::SEGMENTS,
                 TryInto::try_into,
             )?,
+            host: bounds::text("plan.host", wire.host, bounds::NAME_BYTES)?,
             context: wire.context,
             parallel: wire.parallel,
             step_rows: wire.step_rows,
@@ -127,12 +138,19 @@ impl TryFrom<SegmentWire> for Segment {
     type Error = FrameError;
 
     fn try_from(wire: SegmentWire) -> Result<Self, FrameError> {
+        let [weights, state, activations, scratch] = wire.bytes.map(Bytes);
         Ok(Self {
             device: bounds::text("segment.device", wire.device, bounds::NAME_BYTES)?,
             driver: bounds::text("segment.driver", wire.driver, bounds::NAME_BYTES)?,
             threads: wire.threads,
             first_layer: wire.first_layer,
             last_layer: wire.last_layer,
+            bytes: Footprint {
+                weights,
+                state,
+                activations,
+                scratch,
+            },
         })
     }
 }

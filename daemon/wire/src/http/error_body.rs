@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::NearestBody;
+
 /// The body of every answer with a status of 400 or more, and the `data:` of an error in the middle of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -23,5 +25,5 @@ pub struct ErrorDetail {
     pub code: Option<String>,
     /// When no plan fits (code `no_plan`): demands that would, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub nearest: Vec<String>,
+    pub nearest: Vec<NearestBody>,
 }

@@ -81,7 +81,7 @@ pub use limits::{
 pub use logprobs::{ChatLogprob, ChatLogprobs, CompletionLogprobs, LEAST_LOGPROB, TopLogprob};
 pub use measured_body::{DriverBody, MeasureEvent, MeasuredBody};
 pub use models_body::{ModelBody, ModelList};
-pub use plan_body::{PlanBody, PlanBytesBody, PredictedBody, SegmentBody, TensorBody};
+pub use plan_body::{NearestBody, PlanBody, PlanBytesBody, PredictedBody, SegmentBody, TensorBody};
 pub use prepare_body::{PrepareEvent, PreparedBody};
 pub use request_error::RequestError;
 pub use status_body::{

@@ -1,8 +1,9 @@
-//! `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=&weights=&policy=&explain=` (`memory` and `weights` in bytes), or `POST` with the [`crate::http::DevicesBody`]
+//! `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=&weights=&policy=&explain=` (`memory` and `weights` in bytes, `device` several ids
+//! with commas between them), or `POST` with the [`crate::http::DevicesBody`]
 //! of another box that it is to be planned for. When nothing fits the status is 422
 //! and the body an [`crate::http::ErrorBody`] with code `no_plan` and `nearest`.
 
-use mains_types::{Around, Plan};
+use mains_types::{Around, Nearest, Plan};
 use serde::{Deserialize, Serialize};
 
 /// Where a model goes and what it takes.
@@ -106,6 +107,41 @@ pub struct TensorBody {
     pub format: String,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// A demand that has a plan where the one that was asked has none: the query that asks it, a field each, and a sentence. What
+/// is null is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NearestBody {
+    /// Positions of one sequence.
+    pub context: Option<u32>,
+    /// Sequences at once.
+    pub parallel: Option<u32>,
+    /// What memory is spent on first.
+    pub policy: Option<String>,
+    /// Devices, with commas between them.
+    pub device: Option<String>,
+    /// Bytes of memory on each device.
+    pub memory: Option<u64>,
+    /// Bytes of tensors.
+    pub weights: Option<u64>,
+    /// How it differs, for people.
+    pub words: String,
+}
+
+impl From<Nearest> for NearestBody {
+    fn from(nearest: Nearest) -> Self {
+        let demand = nearest.demand;
+        Self {
+            context: demand.context,
+            parallel: demand.parallel,
+            policy: demand.policy.map(|policy| policy.name().to_owned()),
+            device: demand.device_list(),
+            memory: demand.memory.map(|memory| memory.0),
+            weights: demand.weights.map(|weights| weights.0),
+            words: nearest.words,
+        }
+    }
 }
 
 impl From<&Plan> for PlanBody {

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, FormatCosts,
-    Health, HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
+    BlockFormat, Border, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel,
+    FormatCosts, Health, HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products,
+    Runtime,
 };
 use mains_types::{
     ChatEnd, ChatPrompt, Choice, Digest, DriverCosts, FinishReason, Generate, GenerationError,
     GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
-    Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
+    Sampling, SamplingDefaults, Segment, SharedCosts, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{
     ConvertOrder, DaemonHello, FromWorker, PackOrder, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
@@ -137,17 +138,7 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
             })
         },
     );
-    let footprint =
-        [bytes(), bytes(), bytes(), bytes()].prop_map(|[weights, state, activations, scratch]| {
-            FromWorker::Loaded {
-                footprint: Footprint {
-                    weights,
-                    state,
-                    activations,
-                    scratch,
-                },
-            }
-        });
+    let footprint = arenas().prop_map(|footprint| FromWorker::Loaded { footprint });
     let number = any::<u64>;
     let reason = select(vec![FinishReason::Stop, FinishReason::Length]);
     prop_oneof![
@@ -235,9 +226,19 @@ fn sampling() -> impl Strategy<Value = Sampling> {
     )
 }
 
+fn arenas() -> impl Strategy<Value = Footprint> {
+    [bytes(), bytes(), bytes(), bytes()].prop_map(|[weights, state, activations, scratch]| Footprint {
+        weights,
+        state,
+        activations,
+        scratch,
+    })
+}
+
 fn plan() -> impl Strategy<Value = Plan> {
-    let segment = (text(), text(), any::<[u32; 3]>()).prop_map(
-        |(device, driver, [threads, first_layer, last_layer])| Segment {
+    let segment = (text(), text(), any::<[u32; 3]>(), arenas()).prop_map(
+        |(device, driver, [threads, first_layer, last_layer], bytes)| Segment {
+            bytes,
             device,
             driver,
             threads,
@@ -247,10 +248,10 @@ fn plan() -> impl Strategy<Value = Plan> {
     );
     let tensor =
         (text(), format(), bytes()).prop_map(|(name, format, bytes)| PlannedTensor { name, format, bytes });
-    let head = (text(), any::<[[u8; 32]; 2]>(), format());
+    let head = (text(), any::<[[u8; 32]; 2]>(), format(), text());
     let parts = (vec(segment, 0..3), vec(tensor, 0..3));
     (head, parts, any::<[u32; 5]>(), any::<[u64; 5]>()).prop_map(
-        |((model, [variant, made], kv_format), (segments, tensors), counts, sizes)| {
+        |((model, [variant, made], kv_format, host), (segments, tensors), counts, sizes)| {
             let [context, parallel, step_rows, block_tokens, blocks] = counts;
             let [weights, state, activations, scratch, runtime] = sizes.map(Bytes);
             Plan {
@@ -258,6 +259,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                 variant: Digest(variant),
                 weights: Digest(made),
                 segments,
+                host,
                 context,
                 parallel,
                 step_rows,
@@ -334,47 +336,79 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
         vec((text(), footprint(), format()), 0..3),
         vec((text(), text()), 0..3),
     );
-    (head, lists, any::<[u32; 4]>(), 1..=u32::MAX, any::<[u64; 3]>()).prop_map(
-        |((family, digest, chat, sampling), (tensors, costs, unsupported), counts, block_tokens, sizes)| {
-            let [layers, width, vocabulary, context] = counts;
-            let (tensors, products): (Vec<_>, _) = tensors.into_iter().unzip();
-            let count = tensors.len();
-            let costs = costs.into_iter().map(|(driver, model, format)| DriverCosts {
-                driver,
-                kv: vec![(format, model)],
-                formats: FormatCosts {
-                    base: model,
-                    kinds: vec![vec![(format, model)]],
-                    kind_of: vec![0; count],
-                },
-            });
-            let [file_bytes, parameters, runtime] = sizes;
-            ModelFacts {
-                family,
-                digest: Digest(digest),
-                file_bytes: Bytes(file_bytes),
-                parameters,
-                layers,
-                width,
-                vocabulary,
-                context,
-                chat,
-                sampling,
-                tensors,
-                products,
-                costs: costs.collect(),
-                unsupported,
-                block_tokens,
-                runtime: RuntimeModel {
-                    fixed: Bytes(runtime),
-                    per_sequence: Bytes(parameters),
-                    per_block: Bytes(file_bytes),
-                },
-                sensitivity: None,
-                importance: None,
-            }
-        },
+    (
+        head,
+        lists,
+        any::<[u32; 4]>(),
+        1..=u32::MAX,
+        any::<([u64; 3], bool)>(),
     )
+        .prop_map(
+            |(
+                (family, digest, chat, sampling),
+                (tensors, costs, unsupported),
+                counts,
+                block_tokens,
+                (sizes, is_cut),
+            )| {
+                let [layers, width, vocabulary, context] = counts;
+                let (tensors, products): (Vec<_>, _) = tensors.into_iter().unzip();
+                let count = tensors.len();
+                // Two parts at most, as far as there are layers for them.
+                let borders: Vec<Border> = (is_cut && layers > 1)
+                    .then_some(Border {
+                        after_layer: layers - 2,
+                        width,
+                    })
+                    .into_iter()
+                    .collect();
+                let last = u32::try_from(borders.len()).unwrap();
+                let costs = costs.into_iter().map(|(driver, model, format)| DriverCosts {
+                    driver,
+                    kv: vec![(format, model)],
+                    runs: borders.iter().map(|_| vec![model; 3]).collect(),
+                    shared: (0..last.min(u32::try_from(count).unwrap()))
+                        .map(|tensor| SharedCosts {
+                            tensor,
+                            earlier: vec![(format, model)],
+                            later: Vec::new(),
+                        })
+                        .collect(),
+                    formats: FormatCosts {
+                        base: model,
+                        kinds: vec![vec![(format, model)]],
+                        kind_of: vec![0; count],
+                    },
+                });
+                let [file_bytes, parameters, runtime] = sizes;
+                ModelFacts {
+                    family,
+                    digest: Digest(digest),
+                    file_bytes: Bytes(file_bytes),
+                    parameters,
+                    layers,
+                    width,
+                    vocabulary,
+                    context,
+                    chat,
+                    sampling,
+                    tensors,
+                    products,
+                    costs: costs.collect(),
+                    parts: vec![(0, last); count],
+                    borders,
+                    unsupported,
+                    block_tokens,
+                    runtime: RuntimeModel {
+                        fixed: Bytes(runtime),
+                        per_sequence: Bytes(parameters),
+                        per_block: Bytes(file_bytes),
+                    },
+                    sensitivity: None,
+                    importance: None,
+                }
+            },
+        )
 }
 
 fn sampling_defaults() -> impl Strategy<Value = SamplingDefaults> {

@@ -78,6 +78,18 @@ fn facts_are_bounded() {
     facts.products.clear();
     assert_eq!(refused(FromWorker::Facts(Box::new(facts))), "facts.products");
 
+    for (after_layer, part) in [(3, 1), (u32::MAX, 1), (1, 2)] {
+        let mut facts = samples::facts();
+        facts.borders[0].after_layer = after_layer;
+        facts.parts[0] = (0, part);
+        let what = if part > 1 { "facts.parts" } else { "facts.borders" };
+        assert_eq!(refused(FromWorker::Facts(Box::new(facts))), what);
+    }
+
+    let mut facts = samples::facts();
+    facts.costs[0].runs[0].pop();
+    assert_eq!(refused(FromWorker::Facts(Box::new(facts))), "facts.costs.runs");
+
     let mut facts = samples::facts();
     facts.block_tokens = 0;
     assert_eq!(refused(FromWorker::Facts(Box::new(facts))), "facts.block_tokens");

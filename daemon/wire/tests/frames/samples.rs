@@ -3,13 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use mains_contract::{
-    BlockFormat, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel, FormatCosts,
-    Health, HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products, Runtime,
+    BlockFormat, Border, Bytes, Device, DeviceKind, DriverFacts, EccErrors, Footprint, FootprintModel,
+    FormatCosts, Health, HealthState, Link, Measured, Memory, Precision, ProbeReport, Problem, Products,
+    Runtime,
 };
 use mains_types::{
     ChatEnd, ChatPrompt, Choice, Digest, DriverCosts, FinishReason, Generate, GenerationError,
     GenerationErrorKind, LogitBias, ModelFacts, Plan, PlanBytes, PlannedTensor, Policy, Prompt, RuntimeModel,
-    Sampling, SamplingDefaults, Segment, Started, TensorFacts, TokenChunk, TokenLogprob,
+    Sampling, SamplingDefaults, Segment, SharedCosts, Started, TensorFacts, TokenChunk, TokenLogprob,
 };
 use mains_wire::frames::{
     ConvertOrder, DaemonHello, FromWorker, PackOrder, Role, SensitivityOrder, ToWorker, Wall, WorkerHello,
@@ -253,7 +254,14 @@ pub(crate) fn plan() -> Plan {
             threads: 2,
             first_layer: 0,
             last_layer: 3,
+            bytes: Footprint {
+                weights: Bytes(6),
+                state: Bytes(7),
+                activations: Bytes(8),
+                scratch: Bytes(9),
+            },
         }],
+        host: "cpu".to_owned(),
         context: 2048,
         parallel: 8,
         step_rows: 256,
@@ -321,8 +329,19 @@ pub(crate) fn facts() -> ModelFacts {
             per_token: 1,
             per_output_row: 768_000,
         }],
+        borders: vec![Border {
+            after_layer: 1,
+            width: 256,
+        }],
+        parts: vec![(0, 1)],
         costs: vec![DriverCosts {
             driver: "cpu".to_owned(),
+            runs: vec![vec![model; 3]],
+            shared: vec![SharedCosts {
+                tensor: 0,
+                earlier: vec![(BlockFormat::Q4_K, model)],
+                later: vec![(BlockFormat::Q8_0, model)],
+            }],
             kv: vec![(BlockFormat::F16, model)],
             formats: FormatCosts {
                 base: model,

@@ -2,16 +2,15 @@
 
 mod digest;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mains_contract::{BlockFormat, Bytes, Driver, FormatCosts, Graph, Products, StepLimits, WeightId};
+use mains_contract::{BlockFormat, Bytes, StepLimits};
 use mains_engine::EngineConfig;
-use mains_engine::models::{Checkpoint, Model, ModelOptions};
-use mains_types::{DriverCosts, ModelFacts, RuntimeModel};
+use mains_engine::models::{Checkpoint, LoadCosts, Model, ModelOptions};
+use mains_types::{ModelFacts, RuntimeModel};
 use mains_wire::frames::{FromWorker, ToWorker, bounds};
 
 use crate::drivers;
@@ -69,12 +68,13 @@ fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Re
         .into_iter()
         .chain(others)
         .collect();
+    let costed = LoadCosts::new(&model, &graphs);
     let (mut costs, mut unsupported) = (Vec::new(), Vec::new());
     let asked_for = |name: &&str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     for name in drivers::NAMES.into_iter().filter(asked_for) {
         let driver = drivers::open(name, None)?;
         match drivers::check(&*driver, &model.graph, &model.formats()) {
-            Ok(()) => costs.push(driver_costs(name, &*driver, &model, &graphs)),
+            Ok(()) => costs.push(costed.on(&*driver)),
             Err(refusal) => unsupported.push((name.to_owned(), refusal.to_string())),
         }
     }
@@ -90,8 +90,10 @@ fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Re
         context: info.context,
         chat: vocabulary.template.is_ok(),
         sampling: info.sampling,
-        products: products(&model),
+        products: costed.products(),
         tensors: model.weights.tensors().cloned().collect(),
+        borders: costed.borders().to_vec(),
+        parts: costed.parts().to_vec(),
         costs,
         unsupported,
         block_tokens: BLOCK_TOKENS,
@@ -99,44 +101,6 @@ fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Re
         sensitivity: None,
         importance: None,
     })
-}
-
-/// What a load takes on `driver`, for any types of tensors and for those of keys and values that it takes.
-fn driver_costs(
-    name: &str,
-    driver: &dyn Driver,
-    model: &Model,
-    graphs: &[(BlockFormat, Arc<Graph>)],
-) -> DriverCosts {
-    let weights = model.graph.weights().iter().zip(0..);
-    let index: HashMap<&str, u32> = weights
-        .map(|(weight, index)| (weight.name.as_str(), index))
-        .collect();
-    let tensors = model.weights.tensors();
-    let order: Vec<WeightId> = tensors
-        .filter_map(|tensor| index.get(tensor.name.as_str()).copied().map(WeightId))
-        .collect();
-    let formats = model.formats();
-    let taken = graphs
-        .iter()
-        .filter(|(_, graph)| drivers::check(driver, graph, &formats).is_ok());
-    DriverCosts {
-        driver: name.to_owned(),
-        kv: taken
-            .map(|(kv, graph)| (*kv, FormatCosts::of(driver, graph, &[]).base))
-            .collect(),
-        formats: FormatCosts::of(driver, &model.graph, &order),
-    }
-}
-
-/// By tensor, in the order of the files' facts: tensors that the graph does not use are multiplied by nothing.
-fn products(model: &Model) -> Vec<Products> {
-    let names = model.graph.weights().iter().map(|weight| weight.name.as_str());
-    let by_name: HashMap<_, _> = names.zip(model.graph.products()).collect();
-    let tensors = model.weights.tensors();
-    tensors
-        .map(|tensor| by_name.get(tensor.name.as_str()).copied().unwrap_or_default())
-        .collect()
 }
 
 /// What a worker takes beside the driver's arenas.

@@ -3,7 +3,7 @@
 use mains_types::{Choice, FinishReason, GenerationErrorKind, Prompt};
 use mains_wire::frames::{FromWorker, ToWorker};
 
-use crate::support::{Worker, endless, question, request};
+use crate::support::{Worker, endless, pilot, question, request};
 
 const QUESTION: &str = "What is 17 + 25?";
 const ANSWER: &str = "17 + 25 = 42";
@@ -71,7 +71,7 @@ async fn gives_log_probabilities_and_the_prompt_back() {
         assert!(logprob.logprob <= 0.0);
     }
 
-    let mut asked = endless(Prompt::Text("one two".to_owned()), 2);
+    let mut asked = endless(&pilot(), Prompt::Text("one two".to_owned()), 2);
     asked.echo = true;
     let answer = worker.generate(asked.clone()).await.unwrap();
     assert_eq!(answer.chunks[0].text, "one two");
@@ -125,7 +125,7 @@ async fn refuses_what_is_beyond_the_context_or_the_vocabulary() {
 #[tokio::test]
 async fn requests_join_pause_and_leave_between_steps() {
     let (mut worker, _) = Worker::loaded(512, 4).await;
-    let long = endless(Prompt::Text("a".to_owned()), 400);
+    let long = endless(&pilot(), Prompt::Text("a".to_owned()), 400);
     worker.say(ToWorker::Generate(1, long)).await;
     worker.say(ToWorker::Pause(1)).await;
     // What comes after the pong comes after the pause.
@@ -166,7 +166,7 @@ async fn requests_join_pause_and_leave_between_steps() {
 #[tokio::test]
 async fn the_end_of_the_connection_ends_a_worker_that_computes() {
     let (mut worker, _) = Worker::loaded(2048, 1).await;
-    let long = endless(Prompt::Text("a".to_owned()), 2000);
+    let long = endless(&pilot(), Prompt::Text("a".to_owned()), 2000);
     assert!(matches!(
         worker.ask(ToWorker::Generate(1, long)).await,
         Some(FromWorker::Started { .. })
@@ -181,7 +181,7 @@ async fn a_load_that_is_not_as_planned_is_refused() {
     plan.bytes.scratch.0 += 1;
     let mut worker = Worker::start(mains_wire::frames::Role::Run).await;
     let load = ToWorker::Load {
-        path: crate::support::pilot(),
+        path: pilot(),
         plan,
         packed: None,
     };

@@ -202,10 +202,20 @@ pub(crate) async fn report(source: &str) -> Result<ProbeReport, String> {
 }
 
 pub(crate) async fn facts() -> ModelFacts {
+    facts_for(&["cpu"]).await
+}
+
+/// The pilot's facts for these drivers.
+pub(crate) async fn facts_for(drivers: &[&str]) -> ModelFacts {
+    facts_of(&pilot(), drivers).await
+}
+
+/// The facts of the model at `path` for these drivers.
+pub(crate) async fn facts_of(path: &Path, drivers: &[&str]) -> ModelFacts {
     let mut worker = Worker::start(Role::Inspect).await;
     let inspect = ToWorker::Inspect {
-        path: pilot(),
-        drivers: vec!["cpu".to_owned()],
+        path: path.to_owned(),
+        drivers: drivers.iter().map(|driver| (*driver).to_owned()).collect(),
     };
     match worker.ask(inspect).await {
         Some(FromWorker::Facts(facts)) => *facts,
@@ -233,10 +243,10 @@ pub(crate) fn request(prompt: Prompt) -> Generate {
 }
 
 /// A request whose answer ends at `max_tokens` and never before: no control token may be chosen.
-pub(crate) fn endless(prompt: Prompt, max_tokens: u32) -> Generate {
+pub(crate) fn endless(path: &Path, prompt: Prompt, max_tokens: u32) -> Generate {
     /// `LLAMA_TOKEN_TYPE_CONTROL` of llama.cpp.
     const CONTROL: i32 = 3;
-    let gguf = Gguf::open(&pilot()).unwrap();
+    let gguf = Gguf::open(path).unwrap();
     let Some(Value::Array(Array::I32(kinds))) = gguf.metadata().get("tokenizer.ggml.token_type") else {
         panic!("the pilot tells which tokens are control tokens");
     };

@@ -55,11 +55,18 @@ pub(super) fn load(
     for (segment, graph) in plan.segments.iter().zip(segments.graphs()) {
         let driver = drivers::open(&segment.driver, drivers::threads(segment.threads))?;
         drivers::check(&*driver, graph, &model.formats_of(graph))?;
-        parts.push(driver.load(Arc::clone(graph), &source, &limits)?);
+        let part = driver.load(Arc::clone(graph), &source, &limits)?;
+        keeps(&segment.bytes, &part.footprint()).with_context(|| {
+            format!(
+                "layers {} to {} on {}",
+                segment.first_layer, segment.last_layer, segment.device
+            )
+        })?;
+        parts.push(part);
     }
     let loaded = segments.join(parts, &limits)?;
     let footprint = loaded.footprint();
-    keeps(plan, &footprint)?;
+    keeps(&arenas(plan), &footprint)?;
     let config = EngineConfig {
         limits,
         vocabulary: model.info.vocabulary as usize,
@@ -157,16 +164,20 @@ fn limits(plan: &Plan, graph: &Graph) -> StepLimits {
     }
 }
 
-/// What was allocated is what was planned, to the byte.
-fn keeps(plan: &Plan, taken: &Footprint) -> Result<()> {
-    let planned = Footprint {
+/// What the plan allows all segments and the rows between them.
+const fn arenas(plan: &Plan) -> Footprint {
+    Footprint {
         weights: plan.bytes.weights,
         state: plan.bytes.state,
         activations: plan.bytes.activations,
         scratch: plan.bytes.scratch,
-    };
+    }
+}
+
+/// What was allocated is what was planned, to the byte.
+fn keeps(planned: &Footprint, taken: &Footprint) -> Result<()> {
     ensure!(
-        planned == *taken,
+        planned == taken,
         "the plan allows {planned:?} but the load takes {taken:?}; the model's files changed since they were \
          planned"
     );
@@ -218,6 +229,7 @@ impl WeightSource for Beating<'_> {
 
 #[cfg(test)]
 mod tests {
+    use mains_contract::Footprint;
     use mains_types::Segment;
 
     use super::cuts;
@@ -229,6 +241,7 @@ mod tests {
             threads: 1,
             first_layer: *first_layer,
             last_layer: *last_layer,
+            bytes: Footprint::default(),
         };
         let segments: Vec<Segment> = ranges.iter().map(segment).collect();
         cuts(&segments, 6).map_err(|error| error.to_string())
