@@ -4,6 +4,7 @@
 mod continuation;
 mod convert;
 mod errors;
+mod indent;
 mod python;
 mod tojson;
 
@@ -213,7 +214,9 @@ fn environment() -> Environment<'static> {
     environment.set_fuel(Some(TEMPLATE_FUEL));
     environment.set_unknown_method_callback(python::method);
     environment.add_filter("tojson", tojson::tojson);
+    environment.add_filter("string", tojson::string);
     environment.add_filter("trim", python::trim);
+    environment.add_filter("indent", indent::indent);
     environment.add_test("sequence", python::is_sequence);
     environment.add_test("iterable", python::is_iterable);
     environment.add_function("raise_exception", errors::raise_exception);

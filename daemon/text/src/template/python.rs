@@ -35,6 +35,7 @@ fn string_method(text: &str, name: &str, args: &[Value]) -> Option<Result<Value,
             };
             Value::from(affixes.iter().any(has))
         }),
+        "title" => from_args(args).map(|()| Value::from(title(text))),
         "strip" => strip(text, args, true, true),
         "lstrip" => strip(text, args, true, false),
         "rstrip" => strip(text, args, false, true),
@@ -76,6 +77,27 @@ fn string_method(text: &str, name: &str, args: &[Value]) -> Option<Result<Value,
         }),
         _ => return None,
     })
+}
+
+/// A capital wherever a letter follows what is none, and small letters else; marks aside.
+fn title(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut in_word = false;
+    for character in text.chars() {
+        if is_mark(character) {
+            whole.push(character);
+        } else if in_word {
+            whole.extend(character.to_lowercase());
+        } else {
+            let mut capital = character.to_uppercase();
+            whole.extend(capital.next());
+            whole.extend(capital.flat_map(char::to_lowercase));
+        }
+        if !is_mark(character) {
+            in_word = character.is_lowercase() || character.is_uppercase();
+        }
+    }
+    whole
 }
 
 /// A piece of text that was cut. A pair of marks that the cut took apart no longer encloses a control token, and what the template

@@ -66,6 +66,23 @@ fn python_methods_work() {
 }
 
 #[test]
+fn titles_begin_words_after_anything_but_letters() {
+    let source = "{{ \"it's a 3rd 'straße' ßX éa\".title() }}";
+    assert_eq!(render(source, HELLO).unwrap(), "It'S A 3Rd 'Straße' Ssx Éa");
+}
+
+#[test]
+fn pythons_percent_on_strings_is_refused_by_name() {
+    let error = render("a\n{{ '%s tools' % 3 }}", HELLO).unwrap_err().to_string();
+    assert!(
+        error.contains("line 2") && error.contains('%') && error.contains("string"),
+        "{error}"
+    );
+    // The filter does the same.
+    assert_eq!(render("{{ '%s tools' | format(3) }}", HELLO).unwrap(), "3 tools");
+}
+
+#[test]
 fn json_has_pythons_spelling_and_no_html_escapes() {
     let messages = r#"[{"z": "<é>&'\u0001", "a": [1, 2.5, true, null, {}], "b": {"k": 1e20}}]"#;
     let all = "{{ messages[0] | tojson }}\n{{ messages[0].z | tojson(ensure_ascii=true) }}\n\

@@ -141,12 +141,26 @@ fn write_number(json: &mut String, value: &Value) {
 /// # Errors
 /// As printing does.
 pub(super) fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    match f64::try_from(value.clone()) {
-        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() && number.is_finite() => {
-            Ok(out.write_str(&python_float(number))?)
-        }
-        _ => escape_formatter(out, state, value),
+    match fraction(value) {
+        Some(number) => Ok(out.write_str(&python_float(number))?),
+        None => escape_formatter(out, state, value),
     }
+}
+
+/// The filter `string`: a text as it is, other values as they are printed.
+pub(super) fn string(value: &Value) -> Value {
+    match fraction(value) {
+        Some(number) => Value::from(python_float(number)),
+        None if value.kind() == ValueKind::String => value.clone(),
+        None => Value::from(value.to_string()),
+    }
+}
+
+/// A finite number that Python has as a float.
+fn fraction(value: &Value) -> Option<f64> {
+    let is_float = value.kind() == ValueKind::Number && !value.is_integer();
+    let number = is_float.then(|| f64::try_from(value.clone()).ok())?;
+    number.filter(|number| number.is_finite())
 }
 
 /// `repr` of a Python float: shortest digits, an exponent below 1e-4 and from 1e16 on.
@@ -204,7 +218,19 @@ fn push_escape(json: &mut String, unit: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::python_float;
+    use minijinja::{Environment, context};
+
+    use super::{print, python_float, string};
+
+    #[test]
+    fn numbers_are_printed_as_by_python() {
+        let mut environment = Environment::new();
+        environment.set_formatter(print);
+        environment.add_filter("string", string);
+        let source = "{{ 3.0 }} {{ 1e20 }} {{ 2.5e-7 }} {{ 3 }} {{ -0.0 }} {{ 7 / 2 }} {{ '1e20' }} {{ true }} {{ n }} {{ 1e-7 | string }}{{ 1 | string }}{{ 'a' | string }}";
+        let printed = environment.render_str(source, context! { n => 1e16 }).unwrap();
+        assert_eq!(printed, "3.0 1e+20 2.5e-07 3 -0.0 3.5 1e20 True 1e+16 1e-071a");
+    }
 
     #[test]
     fn floats_print_as_in_python() {
