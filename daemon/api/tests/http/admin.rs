@@ -96,3 +96,51 @@ async fn a_measurement_is_told_line_by_line_to_administrators() {
     let (status, _) = served.json("mains.sock", "POST", path, "").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn files_of_a_plan_are_made_line_by_line_for_administrators() {
+    let served = start();
+    let (status, text) = served
+        .text(
+            "admin.sock",
+            "POST",
+            "/admin/models/pilot/prepare?policy=speed",
+            "",
+        )
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, progress) = lines.split_last().unwrap();
+    // Of a thousand steps a few are told, the first and the last among them.
+    assert!((2..=201).contains(&progress.len()), "{}", progress.len());
+    let step = |written: u32| json!({"progress": {"step": "types", "written": written, "bytes": 1000}});
+    assert_eq!(
+        (&progress[0], &progress[progress.len() - 1]),
+        (&step(0), &step(1000))
+    );
+    let (variant, weights) = ("01".repeat(32), "02".repeat(32));
+    let there = json!({"weights": weights, "variant": "ready", "packed": true});
+    assert_eq!(
+        *last,
+        json!({"ready": {"variant": variant, "prepared": there, "note": null}})
+    );
+    // What goes wrong on the way is the last line; what can be refused at once has a status.
+    let path = "/admin/models/other/prepare?policy=speed";
+    let (_, text) = served.text("admin.sock", "POST", path, "").await;
+    assert_eq!(text, "{\"failed\":{\"error\":\"the daemon is shutting down\"}}\n");
+    let (status, refused) = served
+        .json("admin.sock", "POST", "/admin/models/pilot/prepare", "")
+        .await;
+    assert_eq!(
+        (status.as_u16(), &refused["error"]["code"]),
+        (422, &json!("no_plan"))
+    );
+    let (status, _) = served.json("mains.sock", "POST", path, "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    // A plan says what is there.
+    let (_, plan) = served.get("/v1/models/pilot/plan?policy=speed").await;
+    assert_eq!(plan["prepared"], there);
+}

@@ -14,7 +14,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mains_api::{Access, AccessRules, App, Backend, Door, LogRing, ModelStore, Operator, Records};
-use mains_contract::{Device, DeviceKind, EccErrors, HealthState, Inventory, Memory};
+use mains_contract::{BlockFormat, Device, DeviceKind, EccErrors, HealthState, Inventory, Memory};
 use mains_ledger::{LedgerError, RequestQuery, RequestRow, UsageQuery, UsageRow};
 use mains_supervisor::{
     Generation, Latencies, MeasureStep, Prepared, Progress, Sample, Status, Step, SupervisorError, Totals,
@@ -22,7 +22,7 @@ use mains_supervisor::{
 };
 use mains_types::{
     Around, Caller, Choice, Demand, Digest, Event, FinishReason, Generate, GenerationError, ModelSource,
-    Nearest, NoPlan, Plan, Started, TokenChunk, UsageTotals,
+    Nearest, NoPlan, Plan, PlanBytes, Policy, Started, TokenChunk, UsageTotals,
 };
 use mains_wire::http::ReloadBody;
 use serde_json::Value;
@@ -54,6 +54,28 @@ pub(crate) fn finished(choice: u32) -> Event {
     Event::Finished {
         choice: Choice(choice),
         reason: FinishReason::Stop,
+    }
+}
+
+fn small_plan(model: &str) -> Plan {
+    Plan {
+        model: model.to_owned(),
+        variant: Digest([1; 32]),
+        weights: Digest([2; 32]),
+        policy: Policy::Speed,
+        segments: Vec::new(),
+        host: String::new(),
+        context: 512,
+        parallel: 1,
+        step_rows: 1,
+        block_tokens: 16,
+        blocks: 32,
+        kv_format: BlockFormat::F16,
+        bytes: PlanBytes::default(),
+        predicted: None,
+        kl: None,
+        gap: 0.0,
+        tensors: Vec::new(),
     }
 }
 
@@ -107,7 +129,12 @@ impl Backend for Fake {
         }]
     }
 
-    fn plan<'a>(&'a self, name: &'a str, _: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>> {
+    /// Only in the fewest bytes anything fits.
+    fn plan<'a>(&'a self, name: &'a str, demand: &'a Demand) -> BoxFuture<'a, Result<Plan, SupervisorError>> {
+        if demand.policy == Some(Policy::Speed) {
+            let plan = small_plan(name);
+            return Box::pin(async move { Ok(plan) });
+        }
         let error = SupervisorError::NoPlan {
             model: name.to_owned(),
             source: NoPlan {
