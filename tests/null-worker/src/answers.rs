@@ -100,7 +100,7 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
         tensors: vec![tensor],
         products: vec![Products::default()],
         borders: Vec::new(),
-        parts: Vec::new(),
+        parts: vec![(0, 0)],
         costs: vec![DriverCosts {
             runs: Vec::new(),
             shared: Vec::new(),
