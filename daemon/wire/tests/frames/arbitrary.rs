@@ -314,8 +314,39 @@ fn footprint() -> impl Strategy<Value = FootprintModel> {
     })
 }
 
-fn facts() -> impl Strategy<Value = ModelFacts> {
-    let tensor = (text(), format(), any::<[u64; 4]>()).prop_map(
+/// The border before the last of so many layers, if there are two.
+fn border(layers: u32, width: u32) -> Option<Border> {
+    let after_layer = layers.checked_sub(2)?;
+    Some(Border { after_layer, width })
+}
+
+/// Costs of a model with so many tensors and borders, one at the most.
+fn driver_costs(
+    (driver, model, format): (String, FootprintModel, BlockFormat),
+    tensors: usize,
+    borders: usize,
+) -> DriverCosts {
+    let shared = SharedCosts {
+        tensor: 0,
+        earlier: vec![(format, model)],
+        later: Vec::new(),
+    };
+    DriverCosts {
+        driver,
+        kv: vec![(format, model)],
+        runs: vec![vec![model; 3]; borders],
+        shared: vec![shared; borders.min(tensors)],
+        formats: FormatCosts {
+            base: model,
+            kinds: vec![vec![(format, model)]],
+            kind_of: vec![0; tensors],
+        },
+    }
+}
+
+/// A tensor, and how much of it a token is multiplied by.
+fn tensor() -> impl Strategy<Value = (TensorFacts, Products)> {
+    (text(), format(), any::<[u64; 4]>()).prop_map(
         |(name, format, [rows, cols, per_token, per_output_row])| {
             let products = Products {
                 per_token,
@@ -329,10 +360,13 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
             };
             (tensor, products)
         },
-    );
+    )
+}
+
+fn facts() -> impl Strategy<Value = ModelFacts> {
     let head = (text(), any::<[u8; 32]>(), any::<bool>(), sampling_defaults());
     let lists = (
-        vec(tensor, 0..3),
+        vec(tensor(), 0..3),
         vec((text(), footprint(), format()), 0..3),
         vec((text(), text()), 0..3),
     );
@@ -354,32 +388,15 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
                 let [layers, width, vocabulary, context] = counts;
                 let (tensors, products): (Vec<_>, _) = tensors.into_iter().unzip();
                 let count = tensors.len();
-                // Two parts at most, as far as there are layers for them.
-                let borders: Vec<Border> = (is_cut && layers > 1)
-                    .then_some(Border {
-                        after_layer: layers - 2,
-                        width,
-                    })
+                let borders: Vec<Border> = is_cut
+                    .then(|| border(layers, width))
+                    .flatten()
                     .into_iter()
                     .collect();
                 let last = u32::try_from(borders.len()).unwrap();
-                let costs = costs.into_iter().map(|(driver, model, format)| DriverCosts {
-                    driver,
-                    kv: vec![(format, model)],
-                    runs: borders.iter().map(|_| vec![model; 3]).collect(),
-                    shared: (0..last.min(u32::try_from(count).unwrap()))
-                        .map(|tensor| SharedCosts {
-                            tensor,
-                            earlier: vec![(format, model)],
-                            later: Vec::new(),
-                        })
-                        .collect(),
-                    formats: FormatCosts {
-                        base: model,
-                        kinds: vec![vec![(format, model)]],
-                        kind_of: vec![0; count],
-                    },
-                });
+                let costs = costs
+                    .into_iter()
+                    .map(|costs| driver_costs(costs, count, borders.len()));
                 let [file_bytes, parameters, runtime] = sizes;
                 ModelFacts {
                     family,
