@@ -1,11 +1,11 @@
-//! `GET /v1/models`, `/v1/models/{id}`, and `DELETE /admin/models/{id}` on the administration socket.
+//! `GET /v1/models`, `/v1/models/{id}`, `/v1/models/{id}/details`, and `DELETE /admin/models/{id}` on the administration socket.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use mains_wire::http::{ModelBody, ModelList, RemovedBody};
+use mains_wire::http::{DetailsBody, ModelBody, ModelList, RemovedBody};
 use serde::Deserialize;
 
 use crate::App;
@@ -28,6 +28,18 @@ pub(crate) async fn read(
         Some(model) => Ok(Json(ModelBody::new(id, model.created))),
         None => Err(unknown(&id, models.iter().map(|model| &*model.name))),
     }
+}
+
+pub(crate) async fn details(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<DetailsBody>, ApiError> {
+    let found = app.store.describe(&id).await?;
+    Ok(Json(DetailsBody::new(
+        &found.source,
+        found.manifest.as_ref(),
+        &found.facts,
+    )))
 }
 
 #[derive(Debug, Deserialize)]

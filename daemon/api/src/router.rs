@@ -55,6 +55,7 @@ fn both() -> Router<Arc<App>> {
         .route("/metrics", get(metrics::read))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::read))
+        .route("/v1/models/{id}/details", get(models::details))
         .route("/v1/models/{id}/plan", get(plan::read).post(plan::elsewhere))
         .route("/v1/devices", get(devices::list))
         .route("/v1/status", get(status::read))

@@ -48,6 +48,9 @@ pub(crate) enum Command {
         Cut off, it goes on where it stopped when it is started again."
     )]
     Import(ImportArgs),
+    /// Show what is known of a model: family, tokenizer, licence, types of tensors, files and their digests.
+    #[command(after_help = "Examples:\n  mains show pilot\n  mains show pilot --json | jq .types")]
+    Show(ShowArgs),
     /// Remove an imported model, as an administrator, with what was made of it.
     #[command(after_help = "Examples:\n  mains rm some\n  mains rm some --unload")]
     Rm(RmArgs),
@@ -153,6 +156,16 @@ pub(crate) struct ImportArgs {
     /// The name that clients will use; that of the file or folder when absent.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Print JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mains show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The model's name; `mains models` lists them.
+    pub(crate) model: String,
     /// Print JSON for programs.
     #[arg(long)]
     pub(crate) json: bool,

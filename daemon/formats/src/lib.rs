@@ -1,4 +1,4 @@
-//! GGUF, safetensors and files of packed weights, read and write.
+//! GGUF, safetensors and files of packed weights, read and write; which files of a tar are a model's.
 //!
 //! A file is checked whole when it is opened: afterwards a tensor is a slice of the map and nothing can fail. Files are
 //! untrusted: every bound is a named constant, arithmetic is checked, and nothing is allocated that the file's size does not
@@ -11,6 +11,7 @@ mod gguf;
 mod huggingface;
 mod map;
 mod packed;
+pub mod tar;
 mod tensor;
 
 pub use error::{FormatError, Reason};

@@ -125,6 +125,7 @@ fn model(matrices: &[(u64, f64)]) -> ModelFacts {
             per_sequence: Bytes(4000),
             per_block: Bytes(16),
         },
+        about: mains_types::About::default(),
         sensitivity: Some(Sensitivity {
             model: Digest([7; 32]),
             groups: tensors

@@ -89,6 +89,7 @@ fn model() -> ModelFacts {
             per_sequence: Bytes(1000),
             per_block: Bytes(10),
         },
+        about: mains_types::About::default(),
         sensitivity: None,
         importance: None,
     }

@@ -18,7 +18,7 @@ pub use catalogue::{Catalogue, Configured};
 pub use disk::{Disk, DiskFile, Space, SystemDisk};
 pub use error::StoreError;
 pub use identity::Identity;
-pub use library::{KEEP_INCOMING, Library, Placed, Removed, content_digest, stored_names};
+pub use library::{KEEP_INCOMING, Library, Placed, Removed, Unpacking, content_digest, stored_names};
 pub use name::{MAX_NAME_BYTES, check_name};
 pub use store::Store;
 pub use write::{digest as digest_of, write_whole};

@@ -198,6 +198,7 @@ pub(crate) const fn name(frame: &FromWorker) -> &'static str {
         FromWorker::Written => "Written",
         FromWorker::Group { .. } => "Group",
         FromWorker::Start(_) => "Start",
+        FromWorker::File { .. } => "File",
     }
 }
 

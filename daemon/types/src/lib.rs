@@ -19,7 +19,7 @@ pub use generate::{
 };
 pub use identity::{Caller, Peer};
 pub use model::{
-    Digest, DriverCosts, ModelFacts, ModelSource, Origin, RuntimeModel, SamplingDefaults, SharedCosts,
+    About, Digest, DriverCosts, ModelFacts, ModelSource, Origin, RuntimeModel, SamplingDefaults, SharedCosts,
     TensorFacts,
 };
 pub use plan::{Around, Demand, Nearest, NoPlan, Plan, PlanBytes, PlannedTensor, Policy, Predicted, Segment};

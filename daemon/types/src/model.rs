@@ -120,10 +120,23 @@ pub struct ModelFacts {
     pub block_tokens: u32,
     /// What a worker takes beside the device arenas.
     pub runtime: RuntimeModel,
+    /// What its files say of themselves, for people.
+    pub about: About,
     /// What types of its tensors cost in quality, when that was measured. Without it they keep those of the files.
     pub sensitivity: Option<Sensitivity>,
     /// SHA-256 of what errors in the columns of its matrices cost, when that was measured: tensors are quantized by it.
     pub importance: Option<Digest>,
+}
+
+/// What a model's files say of themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// `general.name` of GGUF.
+    pub title: Option<String>,
+    /// `general.license` of GGUF, such as `apache-2.0`.
+    pub licence: Option<String>,
+    /// What kind of tokenizer it has, as the file calls it.
+    pub tokenizer: Option<String>,
 }
 
 /// What a load of one model takes on one driver, for any types of its tensors.

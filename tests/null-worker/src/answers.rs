@@ -118,6 +118,7 @@ pub(crate) fn facts(behaviour: &Behaviour, path: &Path) -> Result<FromWorker> {
             fixed: SMALL,
             ..RuntimeModel::default()
         },
+        about: mains_types::About::default(),
         sensitivity: None,
         importance: None,
     })))

@@ -12,6 +12,7 @@ pub(crate) mod measure;
 pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod prepare;
+pub(crate) mod show;
 pub(crate) mod siblings;
 pub(crate) mod status;
 pub(crate) mod support;

@@ -6,7 +6,6 @@ use mains_contract::Bytes;
 use mains_types::{Digest, Manifest};
 use mains_wire::files::write_manifest;
 
-use super::receive::files_path;
 use super::{Library, content_digest};
 use crate::{StoreError, write};
 
@@ -50,7 +49,7 @@ impl Library {
                 why: "was imported by somebody else meanwhile".to_owned(),
             });
         }
-        let arrived = files_path(&incoming.folder);
+        let arrived = incoming.model_folder();
         let content = content_digest(manifest.kind, &manifest.files);
         let kept = self.contents().join(content.to_string());
         let looked = self.disk.look(&kept);

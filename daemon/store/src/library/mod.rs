@@ -8,6 +8,7 @@ mod commit;
 mod layout;
 mod receive;
 pub(crate) mod space;
+mod unpack;
 
 #[cfg(test)]
 mod failures;
@@ -27,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 pub use commit::{Placed, Removed};
 pub use layout::stored_names;
 use receive::UnderWay;
+pub use unpack::Unpacking;
 
 use crate::disk::Disk;
 use crate::{StoreError, check_name};

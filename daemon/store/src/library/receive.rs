@@ -12,6 +12,7 @@ use mains_wire::files::{read_incoming, write_incoming};
 use sha2::{Digest as _, Sha256};
 
 use super::layout::received_names;
+use super::unpack::unpacked_path;
 use super::{Library, MAX_STATE_BYTES, entry, read, space, state_path};
 use crate::disk::{Disk, DiskFile};
 use crate::{StoreError, check_name, write};
@@ -191,9 +192,18 @@ impl Library {
     }
 
     /// Where the model of an import is opened until it is in the catalogue.
-    #[must_use]
-    pub fn incoming_path(&self, id: &str, kind: ModelKind, files: &[StoredFile]) -> PathBuf {
-        entry(&files_path(&self.arrivals().join(id)), kind, files)
+    ///
+    /// # Errors
+    /// [`StoreError::NoImport`].
+    pub fn incoming_path(
+        &self,
+        id: &str,
+        kind: ModelKind,
+        files: &[StoredFile],
+    ) -> Result<PathBuf, StoreError> {
+        let known = self.find(id)?;
+        let folder = known.lock().model_folder();
+        Ok(entry(&folder, kind, files))
     }
 
     /// Drops an import with everything that arrived.
@@ -321,7 +331,15 @@ impl Incoming {
         }
     }
 
-    fn path(&self, number: usize) -> PathBuf {
+    /// The folder of the model's own files.
+    pub(super) fn model_folder(&self) -> PathBuf {
+        match self.request.kind {
+            ImportKind::Tar => unpacked_path(&self.folder),
+            ImportKind::Files(_) => files_path(&self.folder),
+        }
+    }
+
+    pub(super) fn path(&self, number: usize) -> PathBuf {
         files_path(&self.folder).join(&self.names[number])
     }
 

@@ -1,5 +1,7 @@
 //! Models come into the store and leave it. `mainsd` counts, hashes and links; what the files mean is a worker's to say.
 
+mod unpack;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +14,7 @@ use mains_types::{
 };
 use tokio::sync::mpsc;
 
-use super::Supervisor;
+use super::{Inner, Supervisor};
 use crate::model::Model;
 use crate::{ModelState, SupervisorError};
 
@@ -42,6 +44,8 @@ pub enum ImportStep {
 pub enum ImportPhase {
     /// Files are compared with their digests.
     Checking,
+    /// The model's files are taken out of a tar.
+    Unpacking,
     /// A worker reads them.
     Inspecting,
 }
@@ -52,6 +56,7 @@ impl ImportPhase {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Checking => "checking",
+            Self::Unpacking => "unpacking",
             Self::Inspecting => "inspecting",
         }
     }
@@ -168,22 +173,32 @@ impl Supervisor {
             .await?;
         let (kind, files) = match request.kind {
             ImportKind::Files(kind) => (kind, files),
-            ImportKind::Tar => return Err(taken(&request.name, "is a tar")),
-        };
-        tell(steps, ImportPhase::Inspecting, Bytes::ZERO, None);
-        let arrived = self.inner.store.library().incoming_path(id, kind, &files);
-        let facts = match self.inspect(&arrived).await {
-            Ok(facts) => facts,
-            Err(error) => {
-                // A worker that could not be started says nothing of the files.
-                if !matches!(error, SupervisorError::Spawn(_)) {
-                    let doomed = id.to_owned();
-                    self.on_disk(move |library| library.discard(&doomed)).await?;
-                }
-                return Err(error);
+            ImportKind::Tar => {
+                let unpacked = unpack::unpack(&self.inner, id, steps).await;
+                self.or_discard(id, unpacked).await?
             }
         };
+        tell(steps, ImportPhase::Inspecting, Bytes::ZERO, None);
+        let arrived = self.inner.store.library().incoming_path(id, kind, &files)?;
+        let facts = self.inspect(&arrived).await;
+        let facts = self.or_discard(id, facts).await?;
         self.link(id, request, kind, files, &facts, &arrived).await
+    }
+
+    /// `result`; what a worker or the store refuses is of no use and is removed. A worker that could not be started, or a disk that
+    /// failed, says nothing of the files.
+    async fn or_discard<T>(
+        &self,
+        id: &str,
+        result: Result<T, SupervisorError>,
+    ) -> Result<T, SupervisorError> {
+        if let Err(SupervisorError::Worker { .. } | SupervisorError::Store(StoreError::Refused { .. })) =
+            &result
+        {
+            let doomed = id.to_owned();
+            self.on_disk(move |library| library.discard(&doomed)).await?;
+        }
+        result
     }
 
     /// What the files at `path` say, when some driver can compute them.
@@ -315,11 +330,21 @@ impl Supervisor {
         &self,
         work: impl FnOnce(&Library) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, SupervisorError> {
-        let library = Arc::clone(self.inner.store.library());
+        self.inner.on_disk(work).await
+    }
+}
+
+impl Inner {
+    /// Does `work` where blocking is allowed.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Library) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, SupervisorError> {
+        let library = Arc::clone(self.store.library());
         let done = tokio::task::spawn_blocking(move || work(&library)).await;
         let done = done.map_err(|error| StoreError::Io {
             action: "finish work on",
-            path: self.inner.store.folder().to_owned(),
+            path: self.store.folder().to_owned(),
             reason: error.to_string(),
         })?;
         Ok(done?)

@@ -1,7 +1,7 @@
 //! A model's facts on the wire.
 
 use mains_contract::{BlockFormat, Border, Bytes, FootprintModel, FormatCosts, Products, run_count};
-use mains_types::{Digest, DriverCosts, ModelFacts, RuntimeModel, SharedCosts, TensorFacts};
+use mains_types::{About, Digest, DriverCosts, ModelFacts, RuntimeModel, SharedCosts, TensorFacts};
 use serde::{Deserialize, Serialize};
 
 use super::plan::format;
@@ -32,6 +32,8 @@ pub struct FactsWire {
     block_tokens: u32,
     /// Fixed, a sequence, a block.
     runtime: [u64; 3],
+    /// Title, licence, tokenizer.
+    about: [Option<String>; 3],
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,6 +114,7 @@ impl From<ModelFacts> for FactsWire {
             unsupported: facts.unsupported,
             block_tokens: facts.block_tokens,
             runtime: [fixed.0, per_sequence.0, per_block.0],
+            about: [facts.about.title, facts.about.licence, facts.about.tokenizer],
         }
     }
 }
@@ -182,6 +185,7 @@ impl TryFrom<FactsWire> for ModelFacts {
                 per_sequence,
                 per_block,
             },
+            about: about(wire.about)?,
             // That is kept apart from the model's files.
             sensitivity: None,
             importance: None,
@@ -219,6 +223,16 @@ fn parts(
         ),
         None => Ok(parts),
     }
+}
+
+fn about(texts: [Option<String>; 3]) -> Result<About, FrameError> {
+    let [title, licence, tokenizer] = texts;
+    let bounded = |text| bounds::optional_text("facts.about", text, bounds::NAME_BYTES);
+    Ok(About {
+        title: bounded(title)?,
+        licence: bounded(licence)?,
+        tokenizer: bounded(tokenizer)?,
+    })
 }
 
 impl From<DriverCosts> for DriverCostsWire {

@@ -92,6 +92,13 @@ pub enum FromWorker {
     },
     /// These bytes stand in place of as many at the start of the file, which were not known before the rest was.
     Start(Vec<u8>),
+    /// One of several files begins; the one before it is whole.
+    File {
+        /// Its name, without folders.
+        name: String,
+        /// Its size.
+        bytes: u64,
+    },
 }
 
 /// [`FromWorker`] on the wire. Variants are only added at the end.
@@ -141,6 +148,10 @@ pub enum FromWorkerWire {
         damage: f64,
     },
     Start(#[serde(with = "serde_bytes")] Vec<u8>),
+    File {
+        name: String,
+        bytes: u64,
+    },
 }
 
 impl Frame for FromWorker {
@@ -192,6 +203,7 @@ impl Frame for FromWorker {
             Self::Written => FromWorkerWire::Written,
             Self::Group { name, damage } => FromWorkerWire::Group { name, damage },
             Self::Start(start) => FromWorkerWire::Start(start),
+            Self::File { name, bytes } => FromWorkerWire::File { name, bytes },
         }
     }
 
@@ -252,6 +264,10 @@ impl Frame for FromWorker {
                 bounds::within("start", start.len(), bounds::PIECE_BYTES)?;
                 Self::Start(start)
             }
+            FromWorkerWire::File { name, bytes } => Self::File {
+                name: bounds::text("file.name", name, bounds::NAME_BYTES)?,
+                bytes,
+            },
         })
     }
 }

@@ -78,6 +78,9 @@ pub enum ToWorker {
     Sensitivity(SensitivityOrder),
     /// To `convert`: arrange a model's weights as a driver keeps them. Answered as `Convert` is, with `Start` before `Written`.
     Pack(PackOrder),
+    /// To `convert`: read the tar at this path and say the model's files in it: `File`, its `Piece`s in order, the next `File`,
+    /// and `Written` after the last; or `Error`.
+    Unpack(PathBuf),
 }
 
 /// [`ToWorker`] on the wire. Variants are only added at the end.
@@ -112,6 +115,7 @@ pub enum ToWorkerWire {
     Convert(ConvertOrderWire),
     Sensitivity(SensitivityOrderWire),
     Pack(PackOrderWire),
+    Unpack(Vec<u8>),
 }
 
 impl Frame for ToWorker {
@@ -150,6 +154,7 @@ impl Frame for ToWorker {
             Self::Convert(order) => ToWorkerWire::Convert(order.into()),
             Self::Sensitivity(order) => ToWorkerWire::Sensitivity(order.into()),
             Self::Pack(order) => ToWorkerWire::Pack(order.into()),
+            Self::Unpack(path) => ToWorkerWire::Unpack(path.into_os_string().into_vec()),
         }
     }
 
@@ -187,6 +192,7 @@ impl Frame for ToWorker {
             ToWorkerWire::Convert(order) => Self::Convert(order.try_into()?),
             ToWorkerWire::Sensitivity(order) => Self::Sensitivity(order.try_into()?),
             ToWorkerWire::Pack(order) => Self::Pack(order.try_into()?),
+            ToWorkerWire::Unpack(path) => Self::Unpack(bounded_path(path)?),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! | `POST /v1/chat/completions` | [`ChatCompletion`], or `data:` [`ChatChunk`] events and `data: [DONE]` |
 //! | `POST /v1/completions` | [`Completion`], or `data:` [`Completion`] events and `data: [DONE]` |
 //! | `GET /v1/models`, `/v1/models/{id}` | [`ModelList`], [`ModelBody`] |
+//! | `GET /v1/models/{id}/details` | [`DetailsBody`] |
 //! | `GET /v1/models/{id}/plan?context=&parallel=&device=&memory=` | [`PlanBody`] |
 //! | `POST` to the same with the [`DevicesBody`] of another box | [`PlanBody`] |
 //! | `GET /v1/devices?refresh=` | [`DevicesBody`] |
@@ -32,6 +33,7 @@ mod chat_response;
 mod common;
 mod completion_request;
 mod completion_response;
+mod details_body;
 mod devices_body;
 mod error_body;
 mod families_body;
@@ -62,6 +64,7 @@ pub use chat_response::{ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, 
 pub use common::Streaming;
 pub use completion_request::CompletionRequest;
 pub use completion_response::{Completion, CompletionChoice};
+pub use details_body::{DetailsBody, FileDetails, ImportDetails, TypeDetails};
 pub use devices_body::{
     DeviceBody, DevicesBody, EccErrorsBody, HealthBody, LinkBody, MemoryBody, ProblemBody, RuntimeBody,
 };

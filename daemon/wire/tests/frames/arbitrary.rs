@@ -87,6 +87,7 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
         convert,
         sensitivity(),
         pack,
+        path().prop_map(ToWorker::Unpack),
         (text(), any::<bool>()).prop_map(|(source, anew)| ToWorker::Probe { source, anew }),
         inspect,
         load,
@@ -164,6 +165,7 @@ pub(crate) fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Written),
         group().prop_map(|(name, damage)| FromWorker::Group { name, damage }),
         vec(any::<u8>(), 0..100).prop_map(FromWorker::Start),
+        (text(), any::<u64>()).prop_map(|(name, bytes)| FromWorker::File { name, bytes }),
     ]
 }
 
@@ -421,6 +423,7 @@ fn facts() -> impl Strategy<Value = ModelFacts> {
                         per_sequence: Bytes(parameters),
                         per_block: Bytes(file_bytes),
                     },
+                    about: mains_types::About::default(),
                     sensitivity: None,
                     importance: None,
                 }

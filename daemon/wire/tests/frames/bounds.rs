@@ -191,6 +191,9 @@ fn files_are_bounded() {
         refused(FromWorker::Piece(vec![0; bounds::PIECE_BYTES + 1])),
         "piece"
     );
+    let name = "a".repeat(bounds::NAME_BYTES + 1);
+    assert_eq!(refused(FromWorker::File { name, bytes: 0 }), "file.name");
+    assert_eq!(refused(ToWorker::Unpack(long.into())), "path");
 }
 
 #[test]

@@ -82,6 +82,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
                 driver: "cpu".to_owned(),
             }),
         ),
+        ("to.unpack", ToWorker::Unpack("/m/model.tar".into())),
     ]
 }
 
@@ -171,6 +172,13 @@ fn files() -> Vec<(&'static str, FromWorker)> {
             },
         ),
         ("from.start", FromWorker::Start(vec![4, 5])),
+        (
+            "from.file",
+            FromWorker::File {
+                name: "config.json".to_owned(),
+                bytes: 3,
+            },
+        ),
     ]
 }
 
@@ -355,6 +363,11 @@ pub(crate) fn facts() -> ModelFacts {
             fixed: Bytes(1 << 20),
             per_sequence: Bytes(2),
             per_block: Bytes(3),
+        },
+        about: mains_types::About {
+            title: Some("Pilot".to_owned()),
+            licence: Some("apache-2.0".to_owned()),
+            tokenizer: Some("gpt2".to_owned()),
         },
         sensitivity: None,
         importance: None,

@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail};
 use mains_contract::{BlockFormat, Bytes, StepLimits};
 use mains_engine::EngineConfig;
 use mains_engine::models::{Checkpoint, LoadCosts, Model, ModelOptions};
-use mains_types::{ModelFacts, RuntimeModel};
+use mains_formats::Value;
+use mains_types::{About, ModelFacts, RuntimeModel};
 use mains_wire::frames::{FromWorker, ToWorker, bounds};
+use serde::Deserialize;
 
 use crate::drivers;
 use crate::inbox::{Inbox, Message, Outbox};
@@ -98,9 +100,48 @@ fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Re
         unsupported,
         block_tokens: BLOCK_TOKENS,
         runtime: runtime(info.vocabulary),
+        about: about(&checkpoint),
         sensitivity: None,
         importance: None,
     })
+}
+
+/// What the files say of themselves. Texts that are no texts, or longer than a frame takes, are left out: they are for people.
+fn about(checkpoint: &Checkpoint) -> About {
+    let short = |text: &str| (text.len() <= bounds::NAME_BYTES).then(|| text.to_owned());
+    match checkpoint {
+        Checkpoint::Gguf(gguf) => {
+            let text = |key: &str| match gguf.metadata().get(key) {
+                Some(Value::String(text)) => short(text),
+                _ => None,
+            };
+            About {
+                title: text("general.name"),
+                licence: text("general.license"),
+                tokenizer: text("tokenizer.ggml.model"),
+            }
+        }
+        Checkpoint::HuggingFace(folder) => {
+            let tokenizer: Option<TokenizerFile> = serde_json::from_slice(&folder.tokenizer).ok();
+            About {
+                title: None,
+                licence: None,
+                tokenizer: tokenizer.and_then(|file| short(&file.model.kind)),
+            }
+        }
+    }
+}
+
+/// What is told of a `tokenizer.json`.
+#[derive(Deserialize)]
+struct TokenizerFile {
+    model: TokenizerModel,
+}
+
+#[derive(Deserialize)]
+struct TokenizerModel {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 /// What a worker takes beside the driver's arenas.

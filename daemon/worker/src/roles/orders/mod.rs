@@ -5,6 +5,7 @@ mod convert;
 mod pack;
 mod pieces;
 mod sensitivity;
+mod unpack;
 
 use std::convert::Infallible;
 
@@ -21,6 +22,7 @@ pub(crate) fn work(inbox: Inbox<Infallible>, outbox: Outbox) -> Result<()> {
             Message::Frame(ToWorker::Convert(order)) => convert::answer(&order, &inbox, &outbox),
             Message::Frame(ToWorker::Sensitivity(order)) => sensitivity::answer(order, &inbox, &outbox),
             Message::Frame(ToWorker::Pack(order)) => pack::answer(&order, &inbox, &outbox),
+            Message::Frame(ToWorker::Unpack(path)) => unpack::answer(&path, &inbox, &outbox),
             Message::Frame(_) => bail!("this worker only makes files of models"),
         };
         if let Err(error) = outcome {

@@ -38,7 +38,7 @@ pub(super) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    fn new(inbox: &'a Inbox<Infallible>, outbox: &'a Outbox) -> Self {
+    pub(super) fn new(inbox: &'a Inbox<Infallible>, outbox: &'a Outbox) -> Self {
         Self {
             inbox,
             outbox,
