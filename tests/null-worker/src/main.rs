@@ -102,8 +102,8 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
             ToWorker::Convert(order) => {
                 convert::convert(&behaviour.with_file(&order.path)?, &order, &frames).await?;
             }
-            ToWorker::Pack(_) => {
-                let refused = "the null worker packs no weights".to_owned();
+            ToWorker::Pack(_) | ToWorker::Unpack(_) => {
+                let refused = "the null worker packs no weights and unpacks no tar".to_owned();
                 frames.send(FromWorker::Error(refused)).await?;
             }
             ToWorker::Sensitivity(order) => {

@@ -379,3 +379,113 @@ proptest! {
         prop_assert_eq!(stored(&library, "m"), Some(vec![bytes]));
     }
 }
+
+/// A whole import of a tar with these files in it.
+fn import_tar(library: &Library, name: &str, files: &[(&str, &[u8])]) -> Result<Placed, StoreError> {
+    let tar: Vec<u8> = files.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect();
+    let mut request = request(name, &[("model.tar", &tar)]);
+    request.kind = ImportKind::Tar;
+    let state = library.begin(&request)?;
+    let safe = usize::try_from(state.received[0].0).unwrap();
+    library.write(&state.id, 0, state.received[0], &tar[safe..])?;
+    library.settle(&state.id, 0)?;
+    library.check(&state.id, &[sha256(&tar)], &mut |_, _| {})?;
+    let mut unpacking = library.unpack(&state.id)?;
+    let mut take = || {
+        for (name, bytes) in files {
+            unpacking.file(name, Bytes::from(bytes.len()))?;
+            bytes.chunks(PIECE).try_for_each(|piece| unpacking.write(piece))?;
+        }
+        Ok(())
+    };
+    let taken = take();
+    library.unpacked(&state.id, taken)?;
+    let finished = unpacking.finish();
+    let (kind, stored) = library.unpacked(&state.id, finished)?;
+    let manifest = Manifest {
+        kind,
+        files: stored,
+        origin: request.origin,
+        imported: 7,
+        model: Digest([1; 32]),
+    };
+    library.commit(&state.id, &manifest)
+}
+
+#[test]
+fn a_tar_survives_a_failure_a_kill_and_a_power_cut_at_any_call() {
+    for fault in [
+        Fault::Once(ErrorKind::StorageFull),
+        Fault::Once(ErrorKind::PermissionDenied),
+        Fault::Killed,
+        Fault::PowerCut,
+    ] {
+        for call in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let disk = FaultyDisk::default();
+            let (library, _) =
+                Library::open(folder.path(), Arc::new(disk.clone()), SystemTime::now()).unwrap();
+            let before = disk.calls();
+            disk.arm(call, fault);
+            let result = import_tar(&library, "m", MODEL);
+            let all_done = disk.calls() - before <= call;
+            disk.disarm();
+            if matches!(
+                result,
+                Err(StoreError::DiskFull { .. } | StoreError::NoRoom { .. })
+            ) {
+                assert_eq!(count(folder.path(), "incoming"), 0, "call {call} leaves debris");
+            }
+            drop(library);
+            if fault == Fault::PowerCut {
+                disk.lose_unsynced();
+            }
+            let (library, _) = open(folder.path());
+            if stored(&library, "m").is_none() {
+                assert!(result.is_err(), "call {call}: it was told that it is there");
+                assert_eq!(count(folder.path(), "content"), 0, "call {call}");
+                import_tar(&library, "m", MODEL).unwrap_or_else(|error| panic!("call {call}: {error}"));
+            }
+            assert_whole(folder.path(), &library);
+            assert_eq!(count(folder.path(), "incoming"), 0, "call {call}");
+            if all_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_worker_says_of_a_tar_is_not_believed() {
+    type Said<'a> = &'a [(&'a str, u64, &'a [u8])];
+    let cases: [(Said<'_>, &str); 6] = [
+        (&[("../x", 1, b"1")], "plain file name"),
+        (&[("a.gguf", 1, b"1"), ("a.gguf", 1, b"1")], "twice"),
+        (&[("a.gguf", 9, b"1")], "larger than the tar"),
+        (&[("a.gguf", 1, b"12")], "more bytes"),
+        (
+            &[("a.gguf", 2, b"1"), ("b.gguf", 1, b"1")],
+            "has 1 of the 2 bytes",
+        ),
+        (&[("notes.txt", 1, b"1")], "neither"),
+    ];
+    for (said, word) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (library, _) = open(folder.path());
+        let mut asked = request("m", &[("m.tar", b"12345")]);
+        asked.kind = ImportKind::Tar;
+        let state = library.begin(&asked).unwrap();
+        let mut unpacking = library.unpack(&state.id).unwrap();
+        assert!(unpacking.write(b"1").is_err(), "bytes of no file");
+        let take = |(name, bytes, piece): &(&str, u64, &[u8])| {
+            unpacking.file(name, Bytes(*bytes))?;
+            unpacking.write(piece)
+        };
+        let taken: Result<(), StoreError> = said.iter().try_for_each(take);
+        let error = taken
+            .and_then(|()| unpacking.finish().map(drop))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}

@@ -113,6 +113,7 @@ mod tests {
             unsupported: Vec::new(),
             block_tokens: 16,
             runtime: RuntimeModel::default(),
+            about: mains_types::About::default(),
             sensitivity: None,
             importance: None,
         }
