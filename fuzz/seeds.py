@@ -1,9 +1,11 @@
 """Writes the inputs that fuzzing begins with: seeds.py CORPUS_DIR. Small files of every kind that a target reads, made here or taken
 from the fixtures, so that the fuzzer does not have to find the formats by chance. Needs nothing but Python."""
+import io
 import json
 import pathlib
 import struct
 import sys
+import tarfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEXT = ROOT / "daemon/text/tests/fixtures"
@@ -83,6 +85,23 @@ def seeds():
     index = {"metadata": {"total_size": 16}, "weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}
     yield "sharded_index", "two", json.dumps(index).encode()
     yield "sharded_index", "outside", json.dumps({"weight_map": {"a": "../a.safetensors"}}).encode()
+    for name, members in {"gguf": ["a.gguf"], "folder": ["m/config.json", "m/model.safetensors"], "outside": ["../a.gguf"]}.items():
+        yield "tar_files", name, tar(members)
+    digest, sizes = "ab" * 32, {"name": "model.gguf", "bytes": 3}
+    manifest = {"version": 1, "kind": "gguf", "origin": "/a.gguf", "imported": 1, "model": digest, "files": [sizes | {"sha256": digest}]}
+    yield "store_files", "manifest", json.dumps(manifest).encode()
+    request = {"name": "m", "kind": "tar", "origin": "/m.tar", "files": [sizes | {"head": digest}]}
+    yield "store_files", "incoming", json.dumps({"version": 1, "request": request, "received": [1]}).encode()
+
+
+def tar(members):
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as out:
+        for name in members:
+            info = tarfile.TarInfo(name)
+            info.size = 4
+            out.addfile(info, io.BytesIO(b"GGUF"))
+    return raw.getvalue()
 
 
 def main():

@@ -101,6 +101,39 @@ def test_all_parts_of_a_split_model_are_taken(store, tmp_path):
     assert "m-00002-of-00002.gguf" in refused(store, tmp_path / "m-00001-of-00002.gguf")
 
 
+def test_exports_are_one_gguf_file(store, tmp_path):
+    whole = tmp_path / "pilot.gguf"
+    done = store.mains("export", "pilot", str(whole))
+    assert done.returncode == 0 and whole.read_bytes() == PILOT.read_bytes(), done.stderr
+    assert "--force" in store.mains("export", "pilot", str(whole)).stderr
+    assert store.mains("export", "pilot", str(whole), "--force").returncode == 0
+    assert "no variant" in store.mains("export", "ab" * 32, str(tmp_path / "x.gguf")).stderr
+    imported(store, FOLDER, "folder")
+    made = tmp_path / "folder.gguf"
+    assert store.mains("export", "folder", str(made)).returncode == 0
+    assert made.read_bytes()[:4] == b"GGUF" and imported(store, made, "back")["family"] == "qwen3"
+    assert sorted(os.listdir(tmp_path)) == ["folder.gguf", "pilot.gguf"]
+    for name in ("folder", "back"):
+        assert store.mains("rm", name).returncode == 0
+    assert_no_debris(store)
+
+
+def test_a_removal_takes_what_was_measured_along(own_daemon):
+    daemon = own_daemon()
+    digest = imported(daemon, PILOT, "a") and daemon.json("show", "a")["digest"]
+    changed = daemon.folder / "changed.gguf"
+    data = PILOT.read_bytes()
+    changed.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    imported(daemon, changed, "b")
+    measured = daemon.state / "models" / "measured"
+    measured.mkdir(exist_ok=True)
+    for model in (digest, daemon.json("show", "b")["digest"]):
+        (measured / f"{model}.measuring").write_text("{}")
+    # The pilot is the same model as the first: what is known of it stays.
+    assert daemon.mains("rm", "a").returncode == daemon.mains("rm", "b").returncode == 0
+    assert [path.name for path in measured.glob("*.measuring")] == [f"{digest}.measuring"]
+
+
 def test_a_folder_and_tars_of_it_are_one_content(store, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(FOLDER, folder)
@@ -252,7 +285,7 @@ def test_a_killed_command_line_is_started_again(own_daemon, tmp_path):
     with open(path, "wb") as out:
         out.write(PILOT.read_bytes())
         # What follows the tensors is no part of them, but has to arrive.
-        out.truncate(300 << 20)
+        out.truncate(96 << 20)
     command = [BIN / "mains", "--socket", daemon.socket, "import", path, "--name", "large"]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     incoming = daemon.state / "models" / "incoming"
@@ -260,7 +293,7 @@ def test_a_killed_command_line_is_started_again(own_daemon, tmp_path):
     running.kill()
     running.wait()
     until("no more of it is written", lambda: list(incoming.glob("*/state.json")) or running.poll() is not None)
-    assert imported(daemon, path, "large")["bytes"] == 300 << 20
+    assert imported(daemon, path, "large")["bytes"] == 96 << 20
     assert os.listdir(incoming) == []
 
 

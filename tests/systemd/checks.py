@@ -3,9 +3,11 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import traceback
@@ -154,6 +156,26 @@ def a_killed_worker_costs_its_requests_alone():
     connection.close()
 
 
+def an_import_is_read_by_workers_and_written_by_the_daemon():
+    """Files of a user whom the daemon cannot see come over the socket; the workers' group may read what is kept of them."""
+    home = shutil.copy("/var/lib/mains/models/pilot.gguf", "/home/bob/usb.gguf")
+    shutil.chown(home, "bob")
+    os.chmod(home, 0o600)
+    as_user("bob", "mains", "import", home, "--name", "usb")
+    [content] = glob.glob("/var/lib/mains/models/content/*")
+    kept = f"{content}/model.gguf"
+    assert run("stat", "-c", "%U:%G %a", kept) == "mains:mains-worker 640", run("stat", "-c", "%U:%G %a", kept)
+    status, answer = as_client("alice", SOCKET, "POST", "/v1/chat/completions", {
+        "model": "usb", "messages": [{"role": "user", "content": SUM}], "temperature": 0})
+    assert status == 200 and answer["choices"][0]["message"]["content"] == "17 + 25 = 42", answer
+    with tarfile.open("/home/bob/usb.tar", "w") as out:
+        out.add(home, "usb.gguf")
+    run("mains", "import", "/home/bob/usb.tar", "--name", "packed")
+    run("mains", "rm", "packed")
+    run("mains", "rm", "usb", "--unload")
+    assert not glob.glob("/var/lib/mains/models/content/*") and not glob.glob("/var/lib/mains/models/incoming/*")
+
+
 def watchdog():
     """A daemon that stands still is killed and started again."""
     os.makedirs("/run/systemd/system/mainsd.service.d", exist_ok=True)
@@ -282,7 +304,7 @@ def probes():
 
 CHECKS = [install, units_are_in_order, configure, socket_activation, an_answer_through_template_units,
           the_clients_unit_is_recorded, nobody_is_refused, administration_is_for_administrators,
-          devices_are_found_anew, a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog,
+          an_import_is_read_by_workers_and_written_by_the_daemon, devices_are_found_anew, a_broken_reload_changes_nothing, a_killed_worker_costs_its_requests_alone, watchdog,
           a_worker_that_lives_is_left_alone, a_crash_restarts, a_stop_drains,
           ("walls", "probe"), ("walls", "inspect"), ("walls", "run"), ("walls", "convert"), upgrade, remove, purge]
 

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use mains_contract::Bytes;
-use mains_supervisor::{Description, ImportStep, Removed, Supervisor, SupervisorError};
+use mains_supervisor::{Description, Export, ImportStep, Removed, Supervisor, SupervisorError};
 use mains_types::{Digest, ImportRequest, ImportState};
 use tokio::sync::mpsc;
 
@@ -23,6 +23,8 @@ pub trait ModelStore: Send + Sync + 'static {
     fn remove<'a>(&'a self, name: &'a str, unload: bool) -> Answer<'a, Option<Removed>>;
     /// [`Supervisor::describe`].
     fn describe<'a>(&'a self, name: &'a str) -> Answer<'a, Description>;
+    /// [`Supervisor::export`].
+    fn export<'a>(&'a self, what: &'a str) -> Answer<'a, Export>;
 }
 
 impl ModelStore for Supervisor {
@@ -48,5 +50,9 @@ impl ModelStore for Supervisor {
 
     fn describe<'a>(&'a self, name: &'a str) -> Answer<'a, Description> {
         Box::pin(Self::describe(self, name))
+    }
+
+    fn export<'a>(&'a self, what: &'a str) -> Answer<'a, Export> {
+        Box::pin(Self::export(self, what))
     }
 }

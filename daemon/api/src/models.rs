@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 use mains_wire::http::{DetailsBody, ModelBody, ModelList, RemovedBody};
 use serde::Deserialize;
 
@@ -35,11 +39,35 @@ pub(crate) async fn details(
     Path(id): Path<String>,
 ) -> Result<Json<DetailsBody>, ApiError> {
     let found = app.store.describe(&id).await?;
+    let made = found.made.into_iter().map(|(name, bytes)| (name, bytes.0));
+    let (manifest, facts) = (found.manifest.as_ref(), &*found.facts);
     Ok(Json(DetailsBody::new(
         &found.source,
-        found.manifest.as_ref(),
-        &found.facts,
+        manifest,
+        facts,
+        made.collect(),
     )))
+}
+
+/// The bytes of a GGUF file. Whoever asks decides where it lies.
+pub(crate) async fn export(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let export = app.store.export(&id).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, export.bytes.0.to_string()),
+    ];
+    // A piece that failed breaks the connection, so that nobody takes what came for the whole.
+    let pieces = stream::unfold(export.pieces, async |mut pieces| {
+        let piece = pieces.recv().await?;
+        if let Err(error) = &piece {
+            tracing::warn!(%error, "an export broke off");
+        }
+        Some((piece.map(Bytes::from), pieces))
+    });
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 #[derive(Debug, Deserialize)]

@@ -30,6 +30,7 @@ pub(crate) fn router(app: &Arc<App>, door: Door) -> Router {
             .route("/admin/imports/{id}/files/{number}", put(imports::write))
             .route("/admin/imports/{id}/finish", post(imports::finish))
             .route("/admin/models/{id}", delete(models::remove))
+            .route("/admin/models/{id}/export", get(models::export))
             .route("/admin/models/{id}/load", post(admin::load))
             .route("/admin/models/{id}/unload", post(admin::unload))
             .route("/admin/models/{id}/prepare", post(prepare::prepare))

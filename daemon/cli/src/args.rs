@@ -51,6 +51,11 @@ pub(crate) enum Command {
     /// Show what is known of a model: family, tokenizer, licence, types of tensors, files and their digests.
     #[command(after_help = "Examples:\n  mains show pilot\n  mains show pilot --json | jq .types")]
     Show(ShowArgs),
+    /// Write a model as one standard GGUF file, as an administrator: at the types of its own files, or a variant of it.
+    #[command(
+        after_help = "Examples:\n  mains export some some.gguf\n\n`mains show MODEL` lists the digests of variants."
+    )]
+    Export(ExportArgs),
     /// Remove an imported model, as an administrator, with what was made of it.
     #[command(after_help = "Examples:\n  mains rm some\n  mains rm some --unload")]
     Rm(RmArgs),
@@ -169,6 +174,19 @@ pub(crate) struct ShowArgs {
     /// Print JSON for programs.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `mains export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The model's name, or the digest of a variant.
+    #[arg(value_name = "MODEL|DIGEST")]
+    pub(crate) model: String,
+    /// The file that is written.
+    pub(crate) file: PathBuf,
+    /// Write over a file that exists.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `mains rm`.

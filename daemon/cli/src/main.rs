@@ -21,8 +21,8 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    admin, ask, chat, devices, docs, families, import, logs, models, plan, prepare, show, siblings, status,
-    support, usage,
+    admin, ask, chat, devices, docs, export, families, import, logs, models, plan, prepare, show, siblings,
+    status, support, usage,
 };
 use crate::exit::Exit;
 use crate::sockets::Sockets;
@@ -49,6 +49,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Models(args) => models::run(sockets.widest().await, args.json).await,
         Command::Import(args) => import::run(&sockets.admin, &args).await,
         Command::Show(args) => show::run(sockets.widest().await, &args.model, args.json).await,
+        Command::Export(args) => export::run(&sockets.admin, &args).await,
         Command::Rm(args) => models::remove(&sockets.admin, &args).await,
         Command::Families(args) => families::run(args.json),
         Command::Plan(args) => plan::run(sockets.widest().await, &args).await,

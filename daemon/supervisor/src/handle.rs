@@ -15,7 +15,7 @@ use mains_types::{
 };
 use tokio::sync::mpsc;
 
-pub use imports::{Description, ImportPhase, ImportStep, Imported};
+pub use imports::{Description, Export, ImportPhase, ImportStep, Imported};
 
 use crate::context::Context;
 use crate::devices::Freshness;

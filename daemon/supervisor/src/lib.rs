@@ -39,7 +39,7 @@ pub use config::{
     ModelConfig, SupervisorConfig,
 };
 pub use error::SupervisorError;
-pub use handle::{Description, Generation, ImportPhase, ImportStep, Imported, Supervisor};
+pub use handle::{Description, Export, Generation, ImportPhase, ImportStep, Imported, Supervisor};
 pub use latency::{LATENCY_BOUNDS, Latencies, LatencyCounts};
 pub use mains_inventory::{SAMPLES, Sample};
 pub use mains_store::{Removed, StoreError};

@@ -105,4 +105,20 @@ impl ModelStore for Fake {
         };
         Box::pin(async move { Err(error) })
     }
+
+    fn export<'a>(&'a self, what: &'a str) -> Answer<'a, Export> {
+        Box::pin(async move {
+            let (sender, pieces) = mpsc::channel(2);
+            sender.try_send(Ok(b"GG".to_vec())).unwrap();
+            let second = match what {
+                "broken" => Err(SupervisorError::ShuttingDown),
+                _ => Ok(b"UF".to_vec()),
+            };
+            sender.try_send(second).unwrap();
+            Ok(Export {
+                bytes: Bytes(4),
+                pieces,
+            })
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! Models that come in pieces, and go.
 
+use http_body_util::BodyExt;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -119,6 +120,19 @@ async fn a_loaded_model_stays_unless_it_is_unloaded() {
         .json("admin.sock", "DELETE", "/admin/models/m?unload=true", "")
         .await;
     assert_eq!((status, &body["model"]), (StatusCode::OK, &json!("m")));
+}
+
+#[tokio::test]
+async fn an_export_is_whole_or_breaks_off() {
+    let served = start();
+    let whole = served
+        .text("admin.sock", "GET", "/admin/models/m/export", "")
+        .await;
+    assert_eq!(whole, (StatusCode::OK, "GGUF".to_owned()));
+    let response = served
+        .send("admin.sock", "GET", "/admin/models/broken/export", "")
+        .await;
+    assert!(response.into_body().collect().await.is_err());
 }
 
 #[tokio::test]

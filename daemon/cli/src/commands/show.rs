@@ -63,6 +63,10 @@ fn render(details: &DetailsBody) -> String {
     line("quality", measured.to_owned());
     text.push('\n');
     text.push_str(&types(details));
+    if !details.made.is_empty() {
+        text.push('\n');
+        text.push_str(&made(details));
+    }
     if let Some(import) = &details.import {
         text.push('\n');
         text.push_str(&files(import));
@@ -105,6 +109,14 @@ fn types(details: &DetailsBody) -> String {
             Bytes(of.bytes).to_string(),
             bar(of.bytes, total),
         ]);
+    }
+    table.render()
+}
+
+fn made(details: &DetailsBody) -> String {
+    let mut table = Table::new(&[("MADE OF IT", Align::Left), ("BYTES", Align::Right)]);
+    for (name, bytes) in &details.made {
+        table.row([name.clone(), bytes.to_string()]);
     }
     table.render()
 }
@@ -153,7 +165,7 @@ mod tests {
             "context": 2048, "vocabulary": 3000, "tokenizer": "gpt2", "chat": true, "digest": "ab", "path": "/m/model.gguf",
             "bytes": 3 << 20, "origin": "imported", "types": [{"type": "BF16", "tensors": 2, "bytes": 3 << 20}],
             "import": {"from": "/usb/a.gguf", "at": 1_795_500_000, "files": [{"name": "model.gguf", "bytes": 3_145_728, "sha256": "cd"}]},
-            "drivers": ["cpu"], "lacks": {"null": "no rope"}, "measured": false}))
+            "drivers": ["cpu"], "lacks": {"null": "no rope"}, "measured": false, "made": {"ef.gguf": 7}}))
         .unwrap();
         let text = render(&details);
         for line in [
@@ -165,6 +177,7 @@ mod tests {
             "           not null: no rope\n",
             "BF16        2  3.0 MiB  [####################]\n",
             "model.gguf  3145728  cd\n",
+            "ef.gguf         7\n",
         ] {
             assert!(text.contains(line), "{line:?} in {text}");
         }

@@ -92,6 +92,26 @@ impl Cache {
             .collect())
     }
 
+    /// Every whole file that was made of a model: its path, its bytes and what its record says.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a folder can not be read; a file without a record is left out.
+    pub fn made(&self) -> Result<Vec<(PathBuf, Bytes, Vec<u8>)>, StoreError> {
+        let mut made = Vec::new();
+        for folder in &self.folders {
+            let whole = self
+                .entries(folder)?
+                .into_iter()
+                .filter(|entry| !entry.unfinished);
+            made.extend(whole.filter_map(|entry| {
+                let record = fs::read(Self::record(&entry.path)).ok()?;
+                Some((entry.path, Bytes(entry.bytes), record))
+            }));
+        }
+        made.sort();
+        Ok(made)
+    }
+
     /// Says that the file at `path` is used now: it goes last.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Models come into the store and leave it. `mainsd` counts, hashes and links; what the files mean is a worker's to say.
 
+mod export;
 mod unpack;
 
 use std::path::Path;
@@ -7,12 +8,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mains_contract::Bytes;
-use mains_store::{Library, Removed, StoreError};
+use mains_store::{Library, Removed, Store, StoreError};
 use mains_types::{
     Digest, ImportKind, ImportRequest, ImportState, Manifest, ModelFacts, ModelKind, ModelSource, Origin,
     StoredFile,
 };
 use tokio::sync::mpsc;
+
+pub use export::Export;
 
 use super::{Inner, Supervisor};
 use crate::model::Model;
@@ -88,6 +91,8 @@ pub struct Description {
     pub manifest: Option<Manifest>,
     /// What its files say.
     pub facts: Arc<ModelFacts>,
+    /// Files that were made of it, by their names, and their bytes.
+    pub made: Vec<(String, Bytes)>,
 }
 
 impl Supervisor {
@@ -284,16 +289,50 @@ impl Supervisor {
             }
             model.unload().await;
         }
-        let removed = {
+        let mut removed = {
             let name = name.to_owned();
             self.on_disk(move |library| library.remove(&name)).await?
         };
         self.look_again();
+        let freed = self.remove_made(removed.manifest.model).await?;
+        removed.bytes += freed;
         tracing::info!(model = name, bytes = %removed.bytes, "removed");
         if let Some(problem) = &removed.left {
             tracing::warn!(%problem, "files of a removed model are left; the next start removes them");
         }
         Ok(Some(removed))
+    }
+
+    /// Removes what was measured and made of `model`, unless another name of the catalogue is the same model. Returns its bytes.
+    async fn remove_made(&self, model: Digest) -> Result<Bytes, SupervisorError> {
+        let others = self.models();
+        let mut known = others
+            .iter()
+            .map(|source| self.inner.context.known_facts(&source.path));
+        let same = known.any(|facts| facts.is_some_and(|facts| facts.digest == model));
+        let (manifests, _) = self.on_disk(Library::manifests).await?;
+        if same || manifests.values().any(|manifest| manifest.model == model) {
+            return Ok(Bytes::ZERO);
+        }
+        let mut freed = Bytes::ZERO;
+        for (path, bytes) in self.inner.context.shelf.of_model(model).await? {
+            self.inner.context.shelf.remove(path).await;
+            freed += bytes;
+        }
+        let state_dir = self.current().config.state_dir.clone();
+        for path in [
+            Store::sensitivity(&state_dir, &model),
+            Store::importance(&state_dir, &model),
+            Store::measuring(&state_dir, &model),
+        ] {
+            match tokio::fs::remove_file(&path).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(%error, path = %path.display(), "what was measured of a removed model is left");
+                }
+                _ => {}
+            }
+        }
+        Ok(freed)
     }
 
     fn is_in_use(&self, model: &Model) -> bool {
@@ -318,10 +357,16 @@ impl Supervisor {
             }
             _ => None,
         };
+        let made = self.inner.context.shelf.of_model(facts.digest).await?;
+        let name_of = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let named = made
+            .into_iter()
+            .filter_map(|(path, bytes)| Some((name_of(&path)?, bytes)));
         Ok(Description {
             source,
             manifest,
             facts,
+            made: named.collect(),
         })
     }
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mains_contract::Bytes;
 use mains_store::{Cache, NewFile, Stamp, StoreError};
+use mains_types::Digest;
 use mains_wire::files::read_record;
 
 use crate::SupervisorError;
@@ -100,6 +102,16 @@ impl Shelf {
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "a file that was made of a model can not be removed");
         }
+    }
+
+    /// What was made of `model`: paths and bytes.
+    pub(crate) async fn of_model(&self, model: Digest) -> Result<Vec<(PathBuf, Bytes)>, SupervisorError> {
+        let cache = Arc::clone(&self.cache);
+        let made = tokio::task::spawn_blocking(move || cache.made()).await;
+        let made = made.map_err(|_| SupervisorError::ShuttingDown)??;
+        let is_of = |record: &[u8]| read_record(record).is_ok_and(|record| record.model == model);
+        let of_model = made.into_iter().filter(|(.., record)| is_of(record));
+        Ok(of_model.map(|(path, bytes, _)| (path, bytes)).collect())
     }
 
     /// Begins the file of `bytes` at `path` and holds it. Blocks.

@@ -52,6 +52,8 @@ pub struct DetailsBody {
     pub lacks: BTreeMap<String, String>,
     /// Whether it was measured what other types of its tensors cost in quality: then plans may choose them.
     pub measured: bool,
+    /// Files that were made of it: by their names, which begin with the digest of their weights, and their bytes.
+    pub made: BTreeMap<String, u64>,
 }
 
 /// What is known of an import.
@@ -89,9 +91,14 @@ pub struct TypeDetails {
 }
 
 impl DetailsBody {
-    /// What `facts` and, for an imported model, `manifest` say of the model at `source`.
+    /// What `facts` and, for an imported model, `manifest` say of the model at `source`, of which these files were `made`.
     #[must_use]
-    pub fn new(source: &ModelSource, manifest: Option<&Manifest>, facts: &ModelFacts) -> Self {
+    pub fn new(
+        source: &ModelSource,
+        manifest: Option<&Manifest>,
+        facts: &ModelFacts,
+        made: BTreeMap<String, u64>,
+    ) -> Self {
         let about = &facts.about;
         Self {
             model: source.name.clone(),
@@ -114,6 +121,7 @@ impl DetailsBody {
             drivers: facts.costs.iter().map(|costs| costs.driver.clone()).collect(),
             lacks: facts.unsupported.iter().cloned().collect(),
             measured: facts.sensitivity.is_some(),
+            made,
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `GET /healthz`, `/readyz` | [`ProbeBody`] |
 //! | `POST /admin/models/{id}/load`, `/unload` | [`ModelChanged`] |
 //! | `DELETE /admin/models/{id}?unload=` | [`RemovedBody`] |
+//! | `GET /admin/models/{id}/export` | the bytes of a GGUF file; `id` is a model or the digest of a variant |
 //! | `POST /admin/imports` of an [`ImportBody`] | [`ImportStateBody`] |
 //! | `PUT /admin/imports/{id}/files/{number}?offset=` of bytes | [`ReceivedBody`] |
 //! | `POST /admin/imports/{id}/finish` of a [`FinishBody`] | [`ImportEvent`]s, `application/x-ndjson` |
