@@ -83,11 +83,6 @@ impl Context {
         Ok(self.tables.with_table(facts).await)
     }
 
-    /// What is known of the files at `path`, when they were read and are as they were then.
-    pub(crate) fn known_facts(&self, path: &Path) -> Option<Arc<ModelFacts>> {
-        self.inspector.known(path)
-    }
-
     /// The same files are at `to` now.
     pub(crate) fn moved(&self, from: &Path, to: &Path) {
         self.inspector.moved(from, to);

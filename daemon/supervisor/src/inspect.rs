@@ -39,14 +39,6 @@ impl Inspector {
         cell.get_or_try_init(read).await.cloned()
     }
 
-    /// The facts of the files at `path`, when they were read and are as they were then.
-    pub(crate) fn known(&self, path: &Path) -> Option<Arc<ModelFacts>> {
-        let identity = Identity::of(path).ok()?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, cell) = known.get(path).filter(|(same, _)| *same == identity)?;
-        cell.get().cloned()
-    }
-
     /// What is known of the files at `from` is known of them at `to`, their new place.
     pub(crate) fn moved(&self, from: &Path, to: &Path) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -294,7 +294,7 @@ impl Supervisor {
             self.on_disk(move |library| library.remove(&name)).await?
         };
         self.look_again();
-        let freed = self.remove_made(removed.manifest.model).await?;
+        let freed = self.remove_made(&removed.manifest).await?;
         removed.bytes += freed;
         tracing::info!(model = name, bytes = %removed.bytes, "removed");
         if let Some(problem) = &removed.left {
@@ -303,17 +303,32 @@ impl Supervisor {
         Ok(Some(removed))
     }
 
-    /// Removes what was measured and made of `model`, unless another name of the catalogue is the same model. Returns its bytes.
-    async fn remove_made(&self, model: Digest) -> Result<Bytes, SupervisorError> {
-        let others = self.models();
-        let mut known = others
-            .iter()
-            .map(|source| self.inner.context.known_facts(&source.path));
-        let same = known.any(|facts| facts.is_some_and(|facts| facts.digest == model));
+    /// Whether the catalogue has that model still, under another name.
+    async fn is_known(&self, manifest: &Manifest) -> Result<bool, SupervisorError> {
         let (manifests, _) = self.on_disk(Library::manifests).await?;
-        if same || manifests.values().any(|manifest| manifest.model == model) {
+        if manifests.values().any(|other| other.model == manifest.model) {
+            return Ok(true);
+        }
+        for other in self.models() {
+            // Files of another size are another model; those beside a folder's own count in its size.
+            let may_be = other.path.is_dir() || other.bytes == manifest.bytes();
+            if other.origin != Origin::Imported
+                && may_be
+                && let Ok(facts) = self.inner.context.facts(&other.path).await
+                && facts.digest == manifest.model
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes what was measured and made of a model that is gone, unless another name has it. Returns its bytes.
+    async fn remove_made(&self, manifest: &Manifest) -> Result<Bytes, SupervisorError> {
+        if self.is_known(manifest).await? {
             return Ok(Bytes::ZERO);
         }
+        let model = manifest.model;
         let mut freed = Bytes::ZERO;
         for (path, bytes) in self.inner.context.shelf.of_model(model).await? {
             self.inner.context.shelf.remove(path).await;
