@@ -53,6 +53,7 @@ fn facts(model: &Model, drivers: &[Box<dyn Driver>]) -> ModelFacts {
         unsupported: Vec::new(),
         block_tokens: 16,
         runtime: RuntimeModel::default(),
+        about: mains_types::About::default(),
         sensitivity: Some(Sensitivity {
             model: Digest([1; 32]),
             groups: tensors

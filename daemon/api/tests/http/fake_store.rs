@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use mains_api::ModelStore;
 use mains_contract::Bytes;
 use mains_supervisor::{
-    Description, ImportPhase, ImportStep, Imported, Removed, StoreError, SupervisorError,
+    Description, Export, ImportPhase, ImportStep, Imported, Removed, StoreError, SupervisorError,
 };
 use mains_types::{Digest, ImportRequest, ImportState};
 use tokio::sync::{Notify, mpsc};
