@@ -9,6 +9,8 @@ const LEFT: f64 = 80.0;
 const RIGHT: f64 = 30.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 58.0;
+/// About the width of a letter.
+const LETTER: f64 = 7.6;
 /// The least divergence that is drawn: less is the noise of float32.
 const LEAST: f64 = 1e-9;
 
@@ -166,17 +168,18 @@ fn mark(axes: &Axes, point: &Point, body: &mut String) {
         body,
         format_args!(r##"<circle cx="{x:.1}" cy="{y:.1}" r="5" fill="#cc0000"/>"##),
     );
-    let is_right = x > LEFT.midpoint(WIDTH - RIGHT);
-    let (at, anchor) = if is_right {
-        (x - 9.0, "end")
-    } else {
+    // Choices fall from the upper left to the lower right, so there is room to the right of a mark, and a halo where there is not.
+    let has_room = x + 9.0 + LETTER * f64::from(u32::try_from(name.chars().count()).unwrap_or(u32::MAX)) < WIDTH;
+    let (at, anchor) = if has_room {
         (x + 9.0, "start")
+    } else {
+        (x - 9.0, "end")
     };
     let above = y - 8.0;
     add(
         body,
         format_args!(
-            r##"<text x="{at:.1}" y="{above:.1}" text-anchor="{anchor}">{}</text>"##,
+            r##"<text x="{at:.1}" y="{above:.1}" text-anchor="{anchor}" stroke="#ffffff" stroke-width="4" paint-order="stroke">{}</text>"##,
             escaped(name)
         ),
     );
