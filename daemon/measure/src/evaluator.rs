@@ -65,6 +65,19 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// KL divergence of another opening of the model, such as one with smaller caches, by position that counts.
+    ///
+    /// # Errors
+    /// [`MeasureError::Driver`] when it can not be loaded or the device fails.
+    pub fn divergence_of(&self, other: &Model) -> Result<Divergence, MeasureError> {
+        against(
+            self.driver,
+            &self.base,
+            (&other.graph, &other.weights),
+            self.texts,
+        )
+    }
+
     /// The blocks of tensors in other formats than they are stored in, by name.
     fn swapped(&mut self, formats: &Formats) -> Result<Vec<(String, BlockFormat)>, MeasureError> {
         let facts = |name: &String| self.model.weights.facts(name);
@@ -115,41 +128,21 @@ impl Evaluate for Evaluator<'_> {
                 .map(|key| Ok((key.0.clone(), restored(&key, &self.made[&key], self.model)?)))
                 .collect::<Result<_, MeasureError>>()?,
         };
-        against(self.driver, &self.base, (self.model, &swapped), self.texts)
+        against(self.driver, &self.base, (&self.model.graph, &swapped), self.texts)
     }
 }
 
-/// A model's graph with its weights or others.
-pub type Side<'a> = (&'a Model, &'a dyn WeightSource);
-
-/// How far `other` is from `base` on `texts`.
-///
-/// # Errors
-/// [`MeasureError::Driver`] when one can not be loaded or the device fails.
-pub fn divergence(
-    driver: &dyn Driver,
-    base: Side<'_>,
-    other: Side<'_>,
-    texts: &Texts,
-) -> Result<Divergence, MeasureError> {
-    let mut expected = Vec::new();
-    logits(driver, &base.0.graph, base.1, texts, |row| {
-        expected.extend_from_slice(row)
-    })?;
-    against(driver, &expected, other, texts)
-}
-
-/// How far `other` is from logits that were computed before.
+/// How far a graph with its weights is from logits that were computed before.
 fn against(
     driver: &dyn Driver,
     base: &[f32],
-    other: Side<'_>,
+    (graph, weights): (&Arc<Graph>, &dyn WeightSource),
     texts: &Texts,
 ) -> Result<Divergence, MeasureError> {
     let width = base.len() / texts.positions();
     let mut base = base.chunks_exact(width);
     let mut found = Divergence::default();
-    logits(driver, &other.0.graph, other.1, texts, |row| {
+    logits(driver, graph, weights, texts, |row| {
         if let Some(base) = base.next() {
             found.push(compare(base, row));
         }

@@ -16,7 +16,7 @@ mod texts;
 pub use choice::{Choice, choose};
 pub use divergence::{Divergence, Interval, bootstrap, compare};
 pub use error::MeasureError;
-pub use evaluator::{Evaluate, Evaluator, Formats, Side, divergence, logits};
+pub use evaluator::{Evaluate, Evaluator, Formats, logits};
 pub use groups::{GroupOfTensors, candidates, groups};
 pub use importance::importance;
 pub use score::scores;

@@ -11,9 +11,13 @@ use mains_engine::models::{Model, ModelOptions};
 use mains_measure::{Evaluate, Evaluator, Formats, Texts, groups, importance, scores};
 
 fn pilot() -> Model {
+    pilot_with(BlockFormat::F32)
+}
+
+fn pilot_with(kv_format: BlockFormat) -> Model {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../store/pilot/pilot.gguf");
     let options = ModelOptions {
-        kv_format: BlockFormat::F32,
+        kv_format,
         ..ModelOptions::default()
     };
     Model::open(&path, &options).unwrap()
@@ -97,6 +101,24 @@ fn fewer_bits_damage_more_and_importance_less() {
     assert!(damages.is_sorted(), "{damages:?}");
     assert!(damages[0] == 0.0 && damages[1] > 0.0);
     assert!(damage(&weighted, BlockFormat::Q2_K) < damages[3]);
+}
+
+#[test]
+fn smaller_caches_damage_more() {
+    let model = pilot();
+    let (texts, driver, plain) = (texts(&model), cpu(), Importance::default());
+    let evaluator = Evaluator::new(&driver, &model, &plain, &texts).unwrap();
+    let damages = [
+        BlockFormat::F32,
+        BlockFormat::F16,
+        BlockFormat::Q8_0,
+        BlockFormat::Q4_0,
+    ]
+    .map(|format| evaluator.divergence_of(&pilot_with(format)).unwrap().mean());
+    assert!(
+        damages[0] == 0.0 && damages.is_sorted() && damages[3] < 0.1,
+        "{damages:?}"
+    );
 }
 
 #[test]

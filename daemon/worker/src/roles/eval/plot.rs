@@ -169,7 +169,8 @@ fn mark(axes: &Axes, point: &Point, body: &mut String) {
         format_args!(r##"<circle cx="{x:.1}" cy="{y:.1}" r="5" fill="#cc0000"/>"##),
     );
     // Choices fall from the upper left to the lower right, so there is room to the right of a mark, and a halo where there is not.
-    let has_room = x + 9.0 + LETTER * f64::from(u32::try_from(name.chars().count()).unwrap_or(u32::MAX)) < WIDTH;
+    let has_room =
+        x + 9.0 + LETTER * f64::from(u32::try_from(name.chars().count()).unwrap_or(u32::MAX)) < WIDTH;
     let (at, anchor) = if has_room {
         (x + 9.0, "start")
     } else {

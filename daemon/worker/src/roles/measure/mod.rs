@@ -1,5 +1,6 @@
 //! `mains-worker importance`, `measure` and `choose`: what quantizing costs a model, and the types chosen by it.
 
+pub(crate) mod caches;
 pub(crate) mod table;
 pub(crate) mod texts;
 pub(crate) mod whole;
@@ -14,8 +15,7 @@ use mains_engine::importance::{Importance, MOMENTS, MOMENTS_WIDTH};
 use mains_engine::models::{Model, ModelOptions};
 use mains_formats::{Array, GgufWriter, TensorSpec, Value};
 use mains_measure::{
-    Choice, Evaluate, Evaluator, Measurement, Texts, choose, divergence, groups, importance, rank_agreement,
-    scores,
+    Choice, Evaluate, Evaluator, Measurement, Texts, choose, groups, importance, rank_agreement, scores,
 };
 use serde_json::json;
 
@@ -23,9 +23,6 @@ use crate::drivers;
 use crate::roles::convert::importance as read_importance;
 use table::{Table, replace};
 use texts::Source;
-
-/// Types of cached keys and values whose damage is measured.
-const CACHES: [BlockFormat; 3] = [BlockFormat::F16, BlockFormat::Q8_0, BlockFormat::Q4_0];
 
 /// Measure the importance of columns: the mean square of what flows into each.
 #[derive(Debug, clap::Args)]
@@ -99,7 +96,12 @@ pub(crate) struct Measured {
 
 impl Measured {
     fn open(&self) -> Result<Opened> {
-        let model = self.model(BlockFormat::F32)?;
+        let options = ModelOptions {
+            kv_format: BlockFormat::F32,
+            ..ModelOptions::default()
+        };
+        let at = || self.model.display().to_string();
+        let model = Model::open(&self.model, &options).with_context(at)?;
         let all = self.source.read(&model, usize::MAX)?;
         let (texts, held_back) = all.split(self.rows, self.held_back)?;
         let driver = drivers::open(&self.driver, self.threads)?;
@@ -110,15 +112,6 @@ impl Measured {
             held_back,
             driver,
         })
-    }
-
-    /// The model with keys and values kept in `kv_format`.
-    fn model(&self, kv_format: BlockFormat) -> Result<Model> {
-        let options = ModelOptions {
-            kv_format,
-            ..ModelOptions::default()
-        };
-        Model::open(&self.model, &options).with_context(|| self.model.display().to_string())
     }
 
     fn importance(&self, file: Option<&Path>, opened: &Opened) -> Result<Importance> {
@@ -231,7 +224,11 @@ pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) ->
     }
     let rows = measurement.table();
     table.set_groups(&rows);
-    table.kv = caches(&arguments.measured, &opened)?;
+    let caches = caches::damages(&arguments.measured.model, driver, &evaluator)?;
+    table.kv = caches
+        .iter()
+        .map(|(format, damage)| (format.to_string(), *damage))
+        .collect();
     table.save(&arguments.table)?;
     table.whole = measure_whole(&measurement, &importance, &opened)?;
     table.save(&arguments.table)?;
@@ -242,28 +239,6 @@ pub(crate) fn run_measure(arguments: &MeasureArguments, out: &mut impl Write) ->
         rank_agreement(&pairs(&measurement, &scores))
     )?;
     Ok(())
-}
-
-/// What smaller caches of keys and values cost, of the types that the driver and the model's heads take.
-fn caches(measured: &Measured, opened: &Opened) -> Result<Vec<(String, f64)>> {
-    let (driver, texts) = (&*opened.driver, &opened.texts);
-    let mut found = Vec::new();
-    for format in CACHES {
-        let model = measured.model(format)?;
-        if drivers::check(driver, &model.graph, &model.formats()).is_err() {
-            eprintln!("keys and values in {format}: not for this model on this driver");
-            continue;
-        }
-        let damage = divergence(
-            driver,
-            (&opened.model, &opened.model.weights),
-            (&model, &model.weights),
-            texts,
-        )?;
-        eprintln!("keys and values in {format}: {:.3e} nats a token", damage.mean());
-        found.push((format.to_string(), damage.mean()));
-    }
-    Ok(found)
 }
 
 /// Whole choices of the table, from the fewest bytes to the most: what their damages add up to, what is found of them on texts

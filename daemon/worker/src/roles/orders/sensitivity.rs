@@ -21,7 +21,7 @@ use super::pieces::say_file;
 use crate::drivers;
 use crate::inbox::{Inbox, Outbox};
 use crate::roles::convert::importance as read_importance;
-use crate::roles::measure::{texts, whole, write_importance};
+use crate::roles::measure::{caches, texts, whole, write_importance};
 
 /// Logits of the unquantized model that are kept: 512 MiB are 900 positions of a vocabulary of 150,000, which take a model of 8
 /// billion weights on two cores about two minutes.
@@ -118,10 +118,15 @@ fn measure(order: &SensitivityOrder, teller: &Teller) -> Result<()> {
     let measurement = Measurement::new(groups, scores, 0, &known);
     let rows = measurement.table();
     let whole = measure_whole(order, (&measurement, &rows), &mut evaluator, began);
+    let kv = if began.elapsed() < order.time {
+        caches::damages(&order.path, &*driver, &evaluator)?
+    } else {
+        Vec::new()
+    };
     let table = Sensitivity {
         model: order.model,
         groups: rows,
-        kv: Vec::new(),
+        kv,
         whole,
     };
     teller.say(Said::File(write_sensitivity(&table)))
