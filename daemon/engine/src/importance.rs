@@ -119,28 +119,43 @@ impl Importance {
     }
 
     /// How to quantize the matrix called `name`, of rows of `cols` numbers.
-    #[must_use]
-    pub fn weighting(&self, name: &str, cols: usize) -> Weighting<'_> {
-        Weighting {
+    ///
+    /// # Errors
+    /// [`MomentsError`] when it has moments of other rows, or some that no inputs can have.
+    pub fn weighting(&self, name: &str, cols: usize) -> Result<Weighting<'_>, MomentsError> {
+        Ok(Weighting {
             columns: self.of(name).filter(|columns| !columns.is_empty()),
-            factors: self.factors(name, cols).unwrap_or_default(),
+            factors: self.factors(name, cols)?,
             cols,
-        }
+        })
     }
 
-    /// Of one matrix, not a stack; none where no moments were measured or they do not suit.
-    fn factors(&self, name: &str, cols: usize) -> Option<Vec<Factor>> {
-        let cells = self.moments.of(name)?;
-        let width = self.moments.width;
+    /// None where no moments were measured, or nothing flowed into a run of columns.
+    fn factors(&self, name: &str, cols: usize) -> Result<Vec<Factor>, MomentsError> {
+        let refuse = |reason| MomentsError {
+            name: name.to_owned(),
+            reason,
+        };
+        let Some(cells) = self.moments.of(name).map_err(refuse)? else {
+            return Ok(Vec::new());
+        };
+        let width = self.moments.width.max(1);
+        let runs = (0..cols).step_by(width).map(|first| width.min(cols - first));
+        let expected = runs.clone().map(|columns| columns * columns).sum::<usize>();
+        if cells.len() != expected {
+            return Err(refuse("are of rows of another length"));
+        }
         let mut rest = &*cells;
         let mut factors = Vec::new();
-        for first in (0..cols).step_by(width.max(1)) {
-            let columns = width.min(cols - first);
-            let (run, after) = rest.split_at_checked(columns.checked_mul(columns)?)?;
-            factors.push(Factor::new(columns, run)?);
+        for columns in runs {
+            let (run, after) = rest.split_at(columns * columns);
+            if run.iter().all(|moment| *moment == 0.0) {
+                return Ok(Vec::new());
+            }
+            factors.push(Factor::new(columns, run).ok_or_else(|| refuse("are none of any inputs"))?);
             rest = after;
         }
-        rest.is_empty().then_some(factors)
+        Ok(factors)
     }
 
     /// Columns of a run of moments, and every matrix's that are held in memory.
@@ -160,15 +175,33 @@ impl Importance {
     }
 }
 
+/// Moments that do not suit a matrix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the moments of {name} {reason}; measure the importance with this model")]
+pub struct MomentsError {
+    /// The matrix's name in GGUF.
+    pub name: String,
+    /// What is wrong with them.
+    pub reason: &'static str,
+}
+
 impl Moments {
-    fn of(&self, name: &str) -> Option<Cow<'_, [f32]>> {
+    /// Of a matrix, where there are any.
+    fn of(&self, name: &str) -> Result<Option<Cow<'_, [f32]>>, &'static str> {
         if let Some(cells) = self.held.get(name) {
-            return Some(Cow::Borrowed(cells));
+            return Ok(Some(Cow::Borrowed(cells)));
         }
-        let tensor = self.file.as_ref()?.find(&format!("{name}{MOMENTS}"))?;
+        let in_file = self
+            .file
+            .as_ref()
+            .and_then(|file| file.find(&format!("{name}{MOMENTS}")));
+        let Some(tensor) = in_file else {
+            return Ok(None);
+        };
         let mut cells = vec![0.0; tensor.rows * tensor.cols];
-        dequantize(tensor.format, tensor.bytes, &mut cells).ok()?;
-        Some(Cow::Owned(cells))
+        let read = dequantize(tensor.format, tensor.bytes, &mut cells);
+        read.map_err(|_| "can not be read")?;
+        Ok(Some(Cow::Owned(cells)))
     }
 }
 

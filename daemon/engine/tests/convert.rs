@@ -2,15 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;
+use std::io::Write;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mains_contract::{BlockFormat, WeightSource};
-use mains_engine::importance::Importance;
+use mains_engine::importance::{Importance, MOMENTS, MOMENTS_WIDTH};
 use mains_engine::models::convert::{Conversion, ConvertError, ConvertOptions};
 use mains_engine::models::{Checkpoint, Model, ModelOptions};
-use mains_formats::Gguf;
+use mains_formats::{Gguf, GgufWriter, TensorSpec, Value};
 use mains_text::TextError;
 
 fn folder() -> PathBuf {
@@ -291,6 +292,79 @@ fn matrices_get_their_own_formats_and_importance_on_any_number_of_threads() {
         error.contains("the importance of blk.0.attn_q.weight has 255 values"),
         "{error}"
     );
+}
+
+/// An importance file of one matrix with columns that all count the same, and moments.
+fn importance_file(name: &str, cols: usize, width: u32, moments: Vec<f32>) -> Importance {
+    let spec = |suffix: &str, dims: Vec<usize>| TensorSpec {
+        name: format!("{name}{suffix}"),
+        format: BlockFormat::F32,
+        dims,
+    };
+    let specs = vec![
+        spec(".in_sum2", vec![1, cols]),
+        spec(".counts", vec![1, 1]),
+        spec(MOMENTS, vec![moments.len()]),
+    ];
+    let metadata = [(MOMENTS_WIDTH.to_owned(), Value::U32(width))];
+    let mut numbers = [vec![1.0; cols], vec![1.0], moments].into_iter();
+    let mut file = Vec::new();
+    let writer = GgufWriter::new(&metadata, specs).unwrap();
+    writer
+        .write(&mut file, |_, out| {
+            let numbers = numbers.next().unwrap();
+            out.write_all(
+                &numbers
+                    .iter()
+                    .flat_map(|number| number.to_le_bytes())
+                    .collect::<Vec<u8>>(),
+            )
+        })
+        .unwrap();
+    Importance::from_gguf(Arc::new(
+        Gguf::from_bytes(file, Path::new("importance.gguf")).unwrap(),
+    ))
+    .unwrap()
+}
+
+#[test]
+fn moments_of_a_file_change_codes_and_must_suit() {
+    let checkpoint = Arc::new(Checkpoint::open(&pilot()).unwrap());
+    let down = "blk.1.ffn_down.weight";
+    let converted = |importance: Importance| {
+        let options = ConvertOptions {
+            formats: [(down.to_owned(), BlockFormat::Q4_K)].into(),
+            importance,
+            ..ConvertOptions::default()
+        };
+        let mut file = Vec::new();
+        let conversion = Conversion::plan(Arc::clone(&checkpoint), &options).unwrap();
+        conversion
+            .write(&mut file, NonZero::new(2).unwrap())
+            .map(|()| file)
+    };
+    let run = |columns: usize| {
+        let near = |one: usize, other: usize| 0.9_f32.powi(i32::try_from(one.abs_diff(other)).unwrap());
+        (0..columns * columns).map(move |at| near(at / columns, at % columns))
+    };
+    // 768 columns are a run of 512 and one of 256.
+    let moments: Vec<f32> = run(512).chain(run(256)).collect();
+    let fed = converted(importance_file(down, 768, 512, moments.clone())).unwrap();
+    let plain = converted(importance_file(down, 768, 512, vec![0.0; moments.len()])).unwrap();
+    assert!(fed.len() == plain.len() && fed != plain);
+    let refused = |width, moments| {
+        converted(importance_file(down, 768, width, moments))
+            .unwrap_err()
+            .to_string()
+    };
+    let shorter = refused(512, moments[1..].to_vec());
+    assert!(
+        shorter.contains("blk.1.ffn_down.weight are of rows of another length"),
+        "{shorter}"
+    );
+    assert!(refused(256, moments.clone()).contains("are of rows of another length"));
+    let negative = moments.iter().map(|moment| -moment).collect();
+    assert!(refused(512, negative).contains("are none of any inputs"));
 }
 
 #[test]

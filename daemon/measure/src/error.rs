@@ -2,6 +2,7 @@
 
 use mains_blocks::BlockError;
 use mains_contract::DriverError;
+use mains_engine::importance::MomentsError;
 use mains_planner::knapsack::KnapsackError;
 
 /// A measurement that failed.
@@ -18,6 +19,9 @@ pub enum MeasureError {
         /// What does not fit.
         source: BlockError,
     },
+    /// An importance file of another model.
+    #[error(transparent)]
+    Moments(#[from] MomentsError),
     /// No choice of types is possible.
     #[error(transparent)]
     Choice(#[from] KnapsackError),

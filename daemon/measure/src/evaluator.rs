@@ -195,7 +195,7 @@ fn blocks(
 ) -> Result<Vec<u8>, MeasureError> {
     let stored = model.weights.weight(name)?;
     let numbers = numbers(name, &stored)?;
-    let weighting = importance.weighting(name, stored.cols);
+    let weighting = importance.weighting(name, stored.cols)?;
     quantized(*format, &numbers, &weighting).map_err(|source| MeasureError::Tensor {
         name: name.clone(),
         source,

@@ -25,7 +25,7 @@ pub fn scores(
     let mut scores = vec![0.0; group.candidates.len()];
     for name in &group.tensors {
         let stored = model.weights.weight(name)?;
-        let weighting = importance.weighting(name, stored.cols);
+        let weighting = importance.weighting(name, stored.cols)?;
         let exact = numbers(name, &stored)?;
         // Of a stack the rows of every matrix, so that each meets its own importance.
         let step = stored.rows.div_ceil(SAMPLED_ROWS).max(1);

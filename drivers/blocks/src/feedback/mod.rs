@@ -8,6 +8,7 @@
 mod codes;
 mod factor;
 mod rows;
+mod run;
 
 pub(crate) use codes::{Codes, whole};
 pub use factor::Factor;

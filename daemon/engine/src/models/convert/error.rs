@@ -7,6 +7,7 @@ use mains_contract::DriverError;
 use mains_formats::{FormatError, Reason};
 use mains_text::TextError;
 
+use crate::importance::MomentsError;
 use crate::models::ModelError;
 
 /// A model that was not converted.
@@ -42,6 +43,9 @@ pub enum ConvertError {
         /// Numbers in a row.
         columns: usize,
     },
+    /// Moments for a matrix of another shape.
+    #[error(transparent)]
+    Moments(#[from] MomentsError),
     /// A number does not fit the format.
     #[error("tensor {name}, row {row}: {source}")]
     Tensor {

@@ -51,7 +51,7 @@ pub(super) fn write(
         to,
         to_row: to.row_bytes(cols).expect(whole),
         weighting: if to.is_quantized() {
-            importance.weighting(name, cols)
+            importance.weighting(name, cols)?
         } else {
             Weighting::default()
         },
