@@ -48,7 +48,8 @@ pub fn importance(
     mut progress: impl FnMut(usize),
 ) -> Result<Importance, MeasureError> {
     let (taps, mut sums) = plan(&model.graph);
-    let (width, mut products) = moments::plan(&sums);
+    let positions = texts.rows().iter().map(Vec::len).sum();
+    let (width, mut products) = moments::plan(&sums, positions);
     let graph = Arc::new(model.graph.tapped(&taps));
     let limits = texts.limits();
     let mut loaded = driver.load(Arc::clone(&graph), &model.weights, &limits)?;

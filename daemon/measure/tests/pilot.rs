@@ -122,6 +122,46 @@ fn smaller_caches_damage_more() {
 }
 
 #[test]
+fn moments_need_many_positions_and_lessen_the_damage() {
+    let model = pilot();
+    let few = texts(&model);
+    let driver = cpu();
+    assert_eq!(
+        importance(&driver, &model, &few, |_| ())
+            .unwrap()
+            .moments()
+            .1
+            .count(),
+        0
+    );
+    // The widest matrix has 768 columns; runs of 256 have 12 positions each.
+    let row = |step: u32| (0..256).map(|at| 8 + at * at * step % 1500).collect::<Vec<u32>>();
+    let rows: Vec<_> = (0..12).map(|step| row(2 * step + 1)).collect();
+    let many = Texts::new(
+        rows,
+        vec![vec![true; 256]; 12],
+        model.info.vocabulary,
+        model.info.context,
+    )
+    .unwrap();
+    let found = importance(&driver, &model, &many, |_| ()).unwrap();
+    assert_eq!(found.moments().0, 256);
+    assert_eq!(found.moments().1.count(), 43);
+    let columns = found
+        .iter()
+        .map(|(name, rows, columns)| (name.to_owned(), (rows, columns.to_vec())));
+    let columns = Importance::new(columns.collect());
+    let damage = |importance: &Importance| {
+        let mut evaluator = Evaluator::new(&driver, &model, importance, &many).unwrap();
+        evaluator
+            .divergence(&all_in(&model, BlockFormat::Q4_K))
+            .unwrap()
+            .mean()
+    };
+    assert!(damage(&found) < 0.7 * damage(&columns));
+}
+
+#[test]
 fn scores_fall_with_bytes() {
     let model = pilot();
     let texts = texts(&model);

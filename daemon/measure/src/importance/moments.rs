@@ -12,6 +12,9 @@ const WIDTHS: [usize; 3] = [1024, 512, 256];
 /// the importance of columns.
 const MOST_CELLS: usize = 1 << 28;
 
+/// Positions for each column of a run, at least: from fewer, rounding would follow what the texts happen to have in common.
+const POSITIONS_PER_COLUMN: usize = 12;
+
 /// Products of the inputs that some matrices share.
 pub(super) struct Products {
     pub(super) weights: Vec<WeightId>,
@@ -23,8 +26,8 @@ pub(super) struct Products {
     count: u64,
 }
 
-/// What is summed, and the width of its runs. Stacks of experts are left out: each expert would need its own.
-pub(super) fn plan(sums: &[Sums]) -> (usize, Vec<Products>) {
+/// What is summed over `positions`, and the width of its runs. Stacks of experts are left out: each expert would need its own.
+pub(super) fn plan(sums: &[Sums], positions: usize) -> (usize, Vec<Products>) {
     let mut shared: Vec<(usize, usize, Vec<WeightId>)> = Vec::new();
     for sums in sums.iter().filter(|sums| matches!(sums.layout, Layout::Groups)) {
         let like = shared
@@ -41,7 +44,10 @@ pub(super) fn plan(sums: &[Sums]) -> (usize, Vec<Products>) {
             .map(|(_, cols, _)| cells(*cols, width))
             .sum::<usize>()
     };
-    let Some(width) = WIDTHS.into_iter().find(|width| all(*width) <= MOST_CELLS) else {
+    let widest = shared.iter().map(|(_, cols, _)| *cols).max().unwrap_or(0);
+    let is_possible =
+        |width: &usize| all(*width) <= MOST_CELLS && positions >= POSITIONS_PER_COLUMN * widest.min(*width);
+    let Some(width) = WIDTHS.into_iter().find(is_possible) else {
         return (WIDTHS[0], Vec::new());
     };
     let products = shared.into_iter().map(|(tap, cols, weights)| Products {

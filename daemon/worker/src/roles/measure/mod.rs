@@ -5,6 +5,7 @@ pub(crate) mod table;
 pub(crate) mod texts;
 pub(crate) mod whole;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -176,13 +177,13 @@ pub(crate) fn write_importance(importance: &Importance, positions: usize, out: &
             format!("{name}.in_sum2"),
             vec![experts, columns.len() / experts],
         ));
-        numbers.push(columns.to_vec());
+        numbers.push(Cow::Borrowed(columns));
         specs.push(spec(format!("{name}.counts"), vec![experts, 1]));
-        numbers.push(vec![1.0; experts]);
+        numbers.push(Cow::Owned(vec![1.0; experts]));
     }
     for (name, cells) in moments {
         specs.push(spec(format!("{name}{MOMENTS}"), vec![cells.len()]));
-        numbers.push(cells.to_vec());
+        numbers.push(Cow::Borrowed(cells));
     }
     let mut numbers = numbers.into_iter();
     GgufWriter::new(&metadata, specs)?.write(out, |_, out| {

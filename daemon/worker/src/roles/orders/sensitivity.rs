@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mains_contract::{BlockFormat, Driver, OutputName};
 use mains_engine::importance::Importance;
 use mains_engine::models::{Model, ModelOptions};
-use mains_measure::{Evaluator, Measured, Measurement, Texts, choose, groups, importance, scores};
+use mains_measure::{Evaluator, Measured, Measurement, choose, groups, importance, scores};
 use mains_types::{GroupSensitivity, Sensitivity};
 use mains_wire::files::write_sensitivity;
 use mains_wire::frames::{FromWorker, SensitivityOrder};
@@ -106,7 +106,7 @@ fn measure(order: &SensitivityOrder, teller: &Teller) -> Result<()> {
     let driver = drivers::open("cpu", drivers::threads(order.threads))?;
     drivers::check(&*driver, &model.graph, &model.formats())?;
     let texts = texts::calibration(&model, most_texts(order, &model))?;
-    let importance = weigh(order, (&model, &texts, &*driver), teller)?;
+    let importance = weigh(order, (&model, &*driver), teller)?;
     let mut evaluator = Evaluator::new(&*driver, &model, &importance, &texts)?;
     let known = measure_groups(order, &model, &mut evaluator, began, teller)?;
 
@@ -139,17 +139,19 @@ fn most_texts(order: &SensitivityOrder, model: &Model) -> usize {
     room.min(order.texts as usize).max(1)
 }
 
-/// The importance of columns: from the file of an earlier worker, or measured and said.
+/// What errors cost by what flows into matrices: from the file of an earlier worker, or measured and said. That takes one pass
+/// and no logits are kept, so it is of all texts.
 fn weigh(
     order: &SensitivityOrder,
-    (model, texts, driver): (&Model, &Texts, &dyn Driver),
+    (model, driver): (&Model, &dyn Driver),
     teller: &Teller,
 ) -> Result<Importance> {
     if order.importance.is_some() {
         return read_importance(order.importance.as_deref());
     }
+    let texts = texts::calibration(model, usize::MAX)?;
     let of = texts.rows().len();
-    let found = importance(driver, model, texts, |done| {
+    let found = importance(driver, model, &texts, |done| {
         // A connection that is gone is noticed at the next word that matters.
         let _gone = teller.progress(done, of);
     })?;
