@@ -133,7 +133,7 @@ class Bench:
         """The peer's file by the peer's engine, against float32."""
         logits = self.folder / "base.safetensors"
         if not logits.exists():
-            self.run("logits", self.model, "--ids", self.arguments.heldout, "--out", logits)
+            self.run("logits", "--model", self.model, "--ids", self.arguments.heldout, "--out", logits)
         rows = load_file(self.arguments.heldout)
         mask = rows["mask"] > 0
         other = peer_logits(file, rows["ids"])
