@@ -295,6 +295,14 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
+fn about() -> mains_types::About {
+    mains_types::About {
+        title: Some("Pilot".to_owned()),
+        licence: Some("apache-2.0".to_owned()),
+        tokenizer: Some("gpt2".to_owned()),
+    }
+}
+
 /// Facts with every field set.
 pub(crate) fn facts() -> ModelFacts {
     let model = FootprintModel {
@@ -364,11 +372,7 @@ pub(crate) fn facts() -> ModelFacts {
             per_sequence: Bytes(2),
             per_block: Bytes(3),
         },
-        about: mains_types::About {
-            title: Some("Pilot".to_owned()),
-            licence: Some("apache-2.0".to_owned()),
-            tokenizer: Some("gpt2".to_owned()),
-        },
+        about: about(),
         sensitivity: None,
         importance: None,
     }
