@@ -303,6 +303,15 @@ fn about() -> mains_types::About {
     }
 }
 
+fn output() -> TensorFacts {
+    TensorFacts {
+        name: "output.weight".to_owned(),
+        format: BlockFormat::BF16,
+        rows: 3000,
+        cols: 256,
+    }
+}
+
 /// Facts with every field set.
 pub(crate) fn facts() -> ModelFacts {
     let model = FootprintModel {
@@ -335,12 +344,7 @@ pub(crate) fn facts() -> ModelFacts {
             min_p: Some(0.0),
             repetition_penalty: Some(1.0),
         },
-        tensors: vec![TensorFacts {
-            name: "output.weight".to_owned(),
-            format: BlockFormat::BF16,
-            rows: 3000,
-            cols: 256,
-        }],
+        tensors: vec![output()],
         products: vec![Products {
             per_token: 1,
             per_output_row: 768_000,
