@@ -9,11 +9,19 @@ const TEXT_TOKENS: u32 = 256;
 /// Rows of a step of a measurement.
 const STEP_ROWS: u64 = 64;
 
-/// Logits of the unquantized model that a worker keeps (`mains-worker`, orders, sensitivity).
-const LOGITS: Bytes = Bytes::from_mib(512);
+/// Logits of the unquantized model that a worker keeps at most, for more than one text (`mains-worker`, orders, sensitivity).
+const MOST_LOGITS: Bytes = Bytes::from_mib(512);
 
 /// Quantized tensors that a worker keeps to use them again (`mains-measure`, evaluator).
 const KEPT: Bytes = Bytes::from_mib(1024);
+
+/// Columns whose products are measured together at the most, and bytes of them all (`mains-measure`, moments).
+const RUN: u64 = 1024;
+const MOMENTS: Bytes = Bytes::from_mib(1024);
+
+/// Times that they are in memory while they are measured and said: sums, means, and twice in a file where three matrices share
+/// them.
+const MOMENTS_COPIES: u64 = 8;
 
 /// Bytes of a weight as it is read, restored and loaded in float32.
 const SWAPPED: u64 = 3 * 4;
@@ -53,14 +61,14 @@ pub(crate) fn demand(facts: &ModelFacts, device: &Device) -> Demand {
 }
 
 /// `load` with what a measurement takes beside it; with `whole` all weights in float32 as well.
-pub(crate) fn plan(facts: &ModelFacts, load: &Plan, whole: bool) -> Plan {
+pub(crate) fn plan(facts: &ModelFacts, load: &Plan, texts: u32, whole: bool) -> Plan {
     let mut plan = load.clone();
     plan.model = HOLDER.to_owned();
-    plan.bytes.runtime += beside(facts, load, whole);
+    plan.bytes.runtime += beside(facts, load, texts, whole);
     plan
 }
 
-fn beside(facts: &ModelFacts, load: &Plan, whole: bool) -> Bytes {
+fn beside(facts: &ModelFacts, load: &Plan, texts: u32, whole: bool) -> Bytes {
     let weights = facts
         .tensors
         .iter()
@@ -71,11 +79,24 @@ fn beside(facts: &ModelFacts, load: &Plan, whole: bool) -> Bytes {
     // What flows into every matrix is given out, and all of it is alive until the end of a step.
     let cols: u64 = facts.tensors.iter().map(|tensor| tensor.cols).sum();
     let taps = Bytes(4 * 2).times(STEP_ROWS.saturating_mul(cols));
-    let logits = LOGITS + Bytes(4 * 2).times(STEP_ROWS * u64::from(facts.vocabulary));
+    let of_rows = |rows: u64| Bytes(4).times(rows.saturating_mul(facts.vocabulary.into()));
+    let text = of_rows(TEXT_TOKENS.into());
+    let kept_logits = text.times(texts.into()).min(MOST_LOGITS).max(text);
+    // Kept once to compare with and once more for other texts or caches; those of a step are given out twice.
+    let logits = kept_logits.times(2) + of_rows(2 * STEP_ROWS);
     let kept = KEPT.min(facts.file_bytes);
     let one = Bytes(SWAPPED).times(largest);
     let all = Bytes(WHOLE).times(if whole { facts.parameters } else { 0 });
-    state + taps + logits + kept + one.max(all)
+    let runs: u64 = facts
+        .tensors
+        .iter()
+        .map(|tensor| tensor.cols.saturating_mul(tensor.cols.min(RUN)))
+        .sum();
+    let moments = Bytes(4).times(runs).min(MOMENTS);
+    // Moments are measured before anything is quantized, and read from their file after.
+    let measuring = moments.times(MOMENTS_COPIES);
+    let quantizing = moments + kept + one.max(all);
+    state + taps + logits + measuring.max(quantizing)
 }
 
 #[cfg(test)]
@@ -98,7 +119,7 @@ mod tests {
             family: "qwen3".to_owned(),
             digest: Digest([0; 32]),
             file_bytes: Bytes(1000),
-            parameters: 1000 * 256,
+            parameters: 10_000_000,
             layers: 1,
             width: 256,
             vocabulary: 1000,
@@ -157,14 +178,18 @@ mod tests {
             gap: 0.0,
             tensors: Vec::new(),
         };
-        let (some, all) = (plan(&facts, &load, false), plan(&facts, &load, true));
+        let (some, all) = (plan(&facts, &load, 2, false), plan(&facts, &load, 2, true));
         assert_eq!((some.model.as_str(), all.model.as_str()), (HOLDER, HOLDER));
-        // 64 rows of 512 columns and 1,000 logits, the kept logits and blocks, and the largest tensor of 500 x 256.
-        let expected = 77 + 8 * 64 * (512 + 1000) + (512 << 20) + 1000 + 12 * 500 * 256;
+        // 64 rows of 512 columns and 1,000 logits, the logits of two texts, moments of two matrices, blocks, and the largest
+        // tensor of 500 x 256.
+        let moments = 2 * 4 * 256 * 256;
+        let logits = 2 * 4 * (2 * 256) * 1000;
+        let expected =
+            77 + 8 * 64 * (512 + 1000) + logits + (moments + 1000 + 12 * 500 * 256).max(8 * moments);
         assert_eq!(some.bytes.total(), Bytes(77 + expected));
         assert_eq!(
             all.bytes.total().0 - some.bytes.total().0,
-            10 * 256_000 - 12 * 500 * 256
+            moments + 1000 + 100_000_000 - 8 * moments
         );
     }
 }

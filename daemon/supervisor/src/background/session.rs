@@ -53,7 +53,7 @@ pub(super) async fn measure(
     let Ok(files) = Identity::of(&model.path) else {
         return End::Later("its files are not there".to_owned());
     };
-    let (room, whole) = match reserve(context, model, threads).await {
+    let (room, whole) = match reserve(context, model, config.texts, threads).await {
         Ok(reserved) => reserved,
         Err(why) => return End::Later(why),
     };
@@ -85,6 +85,7 @@ struct Reserved {
 async fn reserve(
     context: &Arc<Context>,
     model: &Model,
+    texts: u32,
     threads: Option<u32>,
 ) -> Result<(Reserved, bool), String> {
     let inventory = context.inventory(Freshness::Memory, threads).await;
@@ -99,7 +100,7 @@ async fn reserve(
     let load = load.map_err(|no| format!("memory: {}", no.reason))?;
     let mut short = String::new();
     for whole in [true, false] {
-        let plan = need::plan(facts, &load, whole);
+        let plan = need::plan(facts, &load, texts, whole);
         let bytes = plan.bytes.total();
         match Room::reserve(context, &plan) {
             Ok(room) => return Ok((Reserved { _room: room, bytes }, whole)),
