@@ -66,7 +66,7 @@ fn where_inputs_go_together_the_error_falls_by_half_and_more() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn no_row_gets_worse(spread in 0.0_f32..4.0, seed: u8, format in 0_usize..13) {
         let format = quantized().nth(format).unwrap();

@@ -10,6 +10,8 @@ const DAMPING: f64 = 0.01;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Factor {
     columns: usize,
+    /// The diagonal of `H` as it was given.
+    importance: Vec<f32>,
     /// `H`, damped; (columns, columns).
     moments: Vec<f32>,
     /// `V_ij / V_jj` above the diagonal, zeros elsewhere; (columns, columns).
@@ -48,6 +50,7 @@ impl Factor {
         };
         Some(Self {
             columns,
+            importance: moments.iter().step_by(columns + 1).copied().collect(),
             moments: damped,
             quotients: upper.iter().enumerate().map(quotient).collect(),
             weights: diagonal.iter().map(|value| narrow(value * value)).collect(),
@@ -69,6 +72,11 @@ impl Factor {
             f64::from(*error) * f64::from(products.sum::<f32>())
         };
         rows.map(term).sum()
+    }
+
+    /// The importance of columns: all that the weighted search alone knows of the moments.
+    pub(super) fn importance(&self) -> &[f32] {
+        &self.importance
     }
 
     /// What an error in each column costs when the later ones make up for it.

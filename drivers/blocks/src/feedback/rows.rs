@@ -100,15 +100,11 @@ fn best<B: Codes<LEN, SUBS>, const LEN: usize, const SUBS: usize>(
     factor: &Factor,
     numbers: &[f32],
 ) -> Result<Vec<B>, BlockError> {
-    let columns = factor.columns();
     let mut blocks = vec![B::zeroed(); numbers.len() / LEN];
-    let diagonal: Vec<f32> = (0..columns)
-        .map(|column| factor.moments(column)[column])
-        .collect();
     quantize_weighted(
         B::FORMAT,
         numbers,
-        Some(&diagonal),
+        Some(factor.importance()),
         bytemuck::cast_slice_mut(&mut blocks),
     )?;
     let mut plain = Run::new::<LEN, SUBS>(factor, numbers, blocks);
