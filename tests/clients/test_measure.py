@@ -58,7 +58,10 @@ def test_an_inventory_is_all_that_a_plan_needs(measured, daemon, tmp_path):
     file = tmp_path / "there.json"
     file.write_text(json.dumps(inventory))
     elsewhere = daemon.json("plan", "pilot", "--inventory", str(file))
-    assert elsewhere == there.json("plan", "pilot"), "the other box plans as the box itself"
+    here = there.json("plan", "pilot")
+    # Which files lie on this disk says nothing of another box.
+    del here["prepared"]
+    assert elsewhere == here, "the other box plans as the box itself"
     # A box with another processor: many threads, little memory, no measurement.
     cpu = inventory["devices"][0]
     cpu.update(id="far", name="Another CPU")
