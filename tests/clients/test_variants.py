@@ -79,6 +79,11 @@ def test_a_plan_is_prepared_and_a_load_maps_it(speedy):
     assert text == "17 + 25 = 42"
     assert daemon.row(request)["variant"] == before["variant"]
     assert list(packed)[0] in maps(daemon)
+    # Its digest, as it was printed, and that of its file are both names of what is exported.
+    out = pathlib.Path(daemon.folder) / "variant.gguf"
+    for digest in (said.stdout.strip(), after["prepared"]["weights"]):
+        assert daemon.mains("export", digest, str(out), "--force").returncode == 0
+        assert out.read_bytes() == (pathlib.Path(daemon.state) / "models/variants" / list(variants)[0]).read_bytes()
     # Another demand of the same types, and the same again: nothing is made anew.
     assert daemon.json("prepare", "pilot", "--context", "512")["prepared"] == after["prepared"]
     assert files(daemon, "variants") == variants and files(daemon, "packed") == packed

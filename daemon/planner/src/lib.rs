@@ -30,3 +30,4 @@ pub use policy::{BALANCED_KL, QUALITY_CONTEXT, SPEED_KL, WORST_KL};
 pub use rooms::HOST_RESERVE;
 pub use speed::predict_plan;
 pub use steady::{KEPT_KL, KEPT_SHARE, KeptTypes, MEMORY_STEPS, plan_steadily};
+pub use variant::is_variant_of;

@@ -33,6 +33,13 @@ pub(crate) fn digest(weights: &Digest, kv_format: BlockFormat) -> Digest {
     hash.digest()
 }
 
+/// Whether plans with the digest `variant` are answered by these `weights`, whatever type their keys and values are in.
+#[must_use]
+pub fn is_variant_of(variant: &Digest, weights: &Digest) -> bool {
+    let mut kv_formats = BlockFormat::ALL.into_iter();
+    kv_formats.any(|kv_format| digest(weights, kv_format) == *variant)
+}
+
 /// Fields one after the other, each with its length: so that two never read as one.
 struct Fields(Sha256);
 

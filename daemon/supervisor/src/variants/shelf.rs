@@ -128,6 +128,16 @@ impl Shelf {
         Ok((file, held))
     }
 
+    /// The weights on disk that `digest` is of, or of a plan with.
+    pub(crate) async fn weights(&self, digest: Digest) -> Result<Option<Digest>, SupervisorError> {
+        let cache = Arc::clone(&self.cache);
+        let found = tokio::task::spawn_blocking(move || cache.variants()).await;
+        let found = found.map_err(|_| SupervisorError::ShuttingDown)??;
+        let names = found.iter().filter_map(|(path, _)| path.file_stem()?.to_str());
+        let mut weights = names.filter_map(Digest::from_hex);
+        Ok(weights.find(|weights| *weights == digest || mains_planner::is_variant_of(&digest, weights)))
+    }
+
     /// What the records of all variants say, the last used first.
     pub(super) async fn records(&self) -> Result<Vec<Vec<u8>>, SupervisorError> {
         let cache = Arc::clone(&self.cache);

@@ -33,19 +33,20 @@ pub struct Export {
 }
 
 impl Supervisor {
-    /// The model called `what`, at the types of its own files, or the variant with that digest, as a GGUF file.
+    /// The model called `what`, at the types of its own files, or the variant with that digest - a plan's, or its
+    /// weights' - as a GGUF file.
     ///
     /// # Errors
     /// [`SupervisorError`] when there is neither, it can not be read, or a worker can not convert it.
     pub async fn export(&self, what: &str) -> Result<Export, SupervisorError> {
-        if let Some(weights) = Digest::from_hex(what) {
+        if let Some(digest) = Digest::from_hex(what) {
             let state_dir = self.current().config.state_dir.clone();
-            let path = Store::variant(&state_dir, &weights);
-            return match path.is_file() {
-                true => read_file(path).await,
-                false => Err(super::taken(
+            return match self.inner.context.shelf.weights(digest).await? {
+                Some(weights) => read_file(Store::variant(&state_dir, &weights)).await,
+                None => Err(super::taken(
                     what,
-                    "is no variant on disk; `mains show MODEL` lists them",
+                    "is no variant on disk: `mains prepare` makes one and prints its digest, `mains show MODEL` lists them; \
+                     a model at its own types is exported by its name",
                 )),
             };
         }
