@@ -1,6 +1,7 @@
 //! Models from files: both forms of one tiny model, and every kind of refusal.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -219,4 +220,29 @@ fn exported_settings_are_those_of_the_published_file() {
         exported.len() - 1,
         published.metadata().iter().filter(named).count()
     );
+}
+
+#[test]
+fn no_two_families_share_six_lines_in_a_row() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/models");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let declarations: Vec<(PathBuf, String)> = files
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .filter(|(_, text)| text.contains("pub(super) const FAMILY: Family"))
+        .collect();
+    assert_eq!(declarations.len(), families().len());
+    let mut seen: HashMap<Vec<&str>, &Path> = HashMap::new();
+    for (path, text) in &declarations {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for run in lines.windows(6) {
+            let first = *seen.entry(run.to_vec()).or_insert(path);
+            assert!(
+                first == path,
+                "{} and {} share {run:#?}",
+                first.display(),
+                path.display()
+            );
+        }
+    }
 }

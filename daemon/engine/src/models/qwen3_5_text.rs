@@ -8,7 +8,7 @@ pub(super) const FAMILY: Family =
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS_PLUS_ONE,
-    qwen_next::NORM,
+    qwen_next::NORMS,
     tensors::GATED,
     tensors::VALUE,
     tensors::OUTPUT,
@@ -18,15 +18,15 @@ const TENSORS: &[&[TensorName]] = &[
 
 const LINEAR_ATTENTION: &[TensorName] = &[
     TensorName::new(
-        "blk.{}.attn_qkv.weight",
-        "model.layers.{}.linear_attn.in_proj_qkv.weight",
-    )
-    .with(Transform::ValueHeads(HeadOrder::Mixed)),
-    TensorName::new(
         "blk.{}.attn_gate.weight",
         "model.layers.{}.linear_attn.in_proj_z.weight",
     )
     .with(Transform::ValueHeads(HeadOrder::Values)),
+    TensorName::new(
+        "blk.{}.attn_qkv.weight",
+        "model.layers.{}.linear_attn.in_proj_qkv.weight",
+    )
+    .with(Transform::ValueHeads(HeadOrder::Mixed)),
     TensorName::new(
         "blk.{}.ssm_alpha.weight",
         "model.layers.{}.linear_attn.in_proj_a.weight",
@@ -46,10 +46,6 @@ const LINEAR_ATTENTION: &[TensorName] = &[
         .with(Transform::ValueHeads(HeadOrder::Numbers)),
     TensorName::new("blk.{}.ssm_a", "model.layers.{}.linear_attn.A_log")
         .with(Transform::ValueHeads(HeadOrder::Decays)),
-    TensorName::new(
-        "blk.{}.ssm_norm.weight",
-        "model.layers.{}.linear_attn.norm.weight",
-    ),
     TensorName::new(
         "blk.{}.ssm_out.weight",
         "model.layers.{}.linear_attn.out_proj.weight",

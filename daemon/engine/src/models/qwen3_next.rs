@@ -9,7 +9,7 @@ pub(super) const FAMILY: Family = Family::new("qwen3_next", "Qwen3-Next", TENSOR
 
 const TENSORS: &[&[TensorName]] = &[
     tensors::ENDS_PLUS_ONE,
-    qwen_next::NORM,
+    qwen_next::NORMS,
     tensors::QUERY_KEY,
     tensors::VALUE,
     tensors::OUTPUT,
@@ -42,10 +42,6 @@ const LINEAR_ATTENTION: &[TensorName] = &[
     ),
     TensorName::new("blk.{}.ssm_dt.bias", "model.layers.{}.linear_attn.dt_bias"),
     TensorName::new("blk.{}.ssm_a", "model.layers.{}.linear_attn.A_log").with(Transform::NegativeExponential),
-    TensorName::new(
-        "blk.{}.ssm_norm.weight",
-        "model.layers.{}.linear_attn.norm.weight",
-    ),
     TensorName::new(
         "blk.{}.ssm_out.weight",
         "model.layers.{}.linear_attn.out_proj.weight",

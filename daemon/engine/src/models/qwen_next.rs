@@ -10,11 +10,18 @@ use super::sizes::Sizes;
 use super::{ModelError, biases, rope, tensors};
 use crate::blocks::{Attention, DecoderLayer, GatedDelta, GatedDeltaForm, GatedMlp, HeadNorm, Mixer};
 
-/// The norm before the second branch, whose gains lack 1 as those of [`tensors::ENDS_PLUS_ONE`] do.
-pub(super) const NORM: &[TensorName] = &[tensors::plus_one(
-    "blk.{}.post_attention_norm.weight",
-    "model.layers.{}.post_attention_layernorm.weight",
-)];
+/// The norm before the second branch, whose gains lack 1 as those of [`tensors::ENDS_PLUS_ONE`] do, and the one of linear
+/// attention's heads, whose gains are whole.
+pub(super) const NORMS: &[TensorName] = &[
+    tensors::plus_one(
+        "blk.{}.post_attention_norm.weight",
+        "model.layers.{}.post_attention_layernorm.weight",
+    ),
+    TensorName::new(
+        "blk.{}.ssm_norm.weight",
+        "model.layers.{}.linear_attn.norm.weight",
+    ),
+];
 
 /// What GGUF files say of layers beside their tensors: which have linear attention, and every which one has not.
 const RECURRENT: &str = "attention.recurrent_layers";
