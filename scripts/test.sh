@@ -16,8 +16,14 @@ stage_format() { cargo fmt --all -- --check; }
 
 stage_lints() { cargo clippy --workspace --all-targets "${profile[@]}" -- -D warnings; }
 
+# They take 4 minutes on 2 cores. One that never ends is a failure that is told, not a run that somebody has to break off.
+tests_minutes=40
 stage_tests() {
-  cargo build --workspace --bins "${profile[@]}" && cargo test --workspace --no-fail-fast "${profile[@]}"
+  cargo build --workspace --bins "${profile[@]}" && cargo test --workspace --no-run "${profile[@]}" || return 1
+  timeout --kill-after=10 $((tests_minutes * 60)) cargo test --workspace --no-fail-fast "${profile[@]}"
+  local status=$?
+  [ "$status" -ne 124 ] || echo "the tests did not end within $tests_minutes minutes: the last lines above name the one that hangs"
+  return "$status"
 }
 
 # The worker opens models: no HTTP server, no TLS, no database and no systemd library belongs into it.

@@ -54,6 +54,8 @@ pub struct KnownBlock {
 pub struct PrefixCache {
     texts: HashMap<Arc<Key>, Prefix>,
     entries: HashMap<Prefix, Entry>,
+    /// The entry of each block: one at most.
+    by_block: HashMap<BlockId, Prefix>,
     by_use: BTreeMap<u64, Prefix>,
     prefixes: u64,
     uses: u64,
@@ -95,11 +97,22 @@ impl PrefixCache {
 
     /// Keeps `block`, which holds `tokens` after the text `before`, unless another block is known for that text. Gives
     /// the longer text.
+    ///
+    /// `block` may be kept already, found by a beginning whose own block was given up meanwhile: from now on it, and with it
+    /// what goes on from it, is found by `before`.
     pub fn insert(&mut self, pool: &mut BlockPool, before: Prefix, tokens: &[u32], block: BlockId) -> Prefix {
         let tokens = tokens.into();
         let key = Arc::new(Key { before, tokens });
         if let Some(known) = self.texts.get(&key) {
             return *known;
+        }
+        if let Some(text) = self.by_block.get(&block)
+            && let Some(entry) = self.entries.get_mut(text)
+        {
+            self.texts.remove(&entry.key);
+            entry.key = Arc::clone(&key);
+            self.texts.insert(key, *text);
+            return *text;
         }
         pool.share(block);
         self.prefixes += 1;
@@ -113,6 +126,7 @@ impl PrefixCache {
         };
         self.texts.insert(key, text);
         self.entries.insert(text, entry);
+        self.by_block.insert(block, text);
         self.by_use.insert(self.uses, text);
         text
     }
@@ -161,6 +175,7 @@ impl PrefixCache {
             if let Some(entry) = self.entries.remove(&text) {
                 self.texts.remove(&entry.key);
                 self.by_use.remove(&entry.used);
+                self.by_block.remove(&entry.block);
                 pool.release(entry.block);
                 if let Some(slot) = entry.slot {
                     slots.release(slot);
@@ -241,6 +256,26 @@ mod tests {
         held.release(&mut pool);
         assert!(cache.make_free(&mut pool, &mut slots, 4));
         old.release(&mut pool);
+        assert!(cache.make_free(&mut pool, &mut slots, 6));
+    }
+
+    #[test]
+    fn a_block_is_kept_once_though_another_held_its_beginning() {
+        let (mut cache, mut pool, mut slots) = (PrefixCache::default(), BlockPool::new(6), SlotPool::new(0));
+        let text = [1, 2, 3, 4, 5, 6];
+        // The cache knows the beginning from another sequence, and the rest from this one.
+        let mut other = kept(&mut cache, &mut pool, &text[..2]);
+        let mut table = kept(&mut cache, &mut pool, &text);
+        other.release(&mut pool);
+        assert!(cache.make_free(&mut pool, &mut slots, 3));
+        assert_eq!(cache.find(&text, 2), []);
+        let mut prefix = Prefix::EMPTY;
+        for (tokens, block) in text.chunks_exact(2).zip(table.blocks()) {
+            prefix = cache.insert(&mut pool, prefix, tokens, *block);
+        }
+        assert_eq!(found(&cache.find(&text, 2)), table.blocks());
+        table.release(&mut pool);
+        assert_eq!((pool.free(), cache.idle(&pool)), (3, 3));
         assert!(cache.make_free(&mut pool, &mut slots, 6));
     }
 
