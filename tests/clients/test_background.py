@@ -3,6 +3,7 @@ import json
 import re
 import signal
 import subprocess
+from xml.etree import ElementTree as tree
 
 import pytest
 
@@ -36,9 +37,11 @@ def groups(daemon):
 def done():
     from daemon import Daemon
     it = Daemon(config=QUICK)
-    measured(it)
-    yield it
-    it.remove()
+    try:
+        measured(it)
+        yield it
+    finally:
+        it.remove()
 
 
 def test_the_table_has_every_matrix_and_plans_choose_by_it(done):
@@ -63,6 +66,20 @@ def test_it_is_shown(done):
     metrics = done.http().get("/metrics").text
     assert 'mains_sensitivity_state{model="pilot",state="measured"} 1' in metrics
     assert "the next load is planned by it" in done.said()
+
+
+def test_a_plot_shows_the_whole_range_of_plans(done, tmp_path):
+    small, picture = tmp_path / "small.gguf", tmp_path / "quality.svg"
+    assert done.mains("export", "pilot", tmp_path / "pilot.gguf").returncode == 0
+    subprocess.run([BIN / "mains-worker", "convert", "--from", tmp_path / "pilot.gguf", "--to", small, "--format", "Q8_0"], check=True)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("The capital of Peru is Lima.")
+    compared = done.mains("eval", small, "--against", "pilot", "--text", notes, "--plot", picture)
+    assert compared.returncode == 0, compared.stderr
+    [line] = tree.parse(picture).getroot().iter("{http://www.w3.org/2000/svg}polyline")
+    places = [tuple(map(float, place.split(","))) for place in line.get("points").split()]
+    assert len(places) > 8 and places == sorted(places), "fewer bytes diverge more, from the smallest types to those of the files"
+    assert places[-1][0] > 4 * places[0][0]
 
 
 def test_its_bytes_are_given_back(done):

@@ -433,10 +433,10 @@ pub(crate) struct EvalArgs {
     /// Restore weights to float32 first: what their types alone cost.
     #[arg(long)]
     pub(crate) weights_alone: bool,
-    /// A sensitivity table of the base model, whose whole choices the plot then shows.
+    /// A table of `mains-worker measure`, whose whole choices the plot shows instead of the daemon's plans.
     #[arg(long, value_name = "FILE", requires = "plot")]
     pub(crate) table: Option<PathBuf>,
-    /// The SVG file to draw: divergence against bytes of weights.
+    /// The SVG file to draw: divergence against bytes of weights, beside what the daemon's plans of the base model would be.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// Who computes.

@@ -21,8 +21,8 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    admin, ask, chat, devices, docs, export, families, import, logs, models, plan, prepare, show, siblings,
-    status, support, usage,
+    admin, ask, chat, devices, docs, eval, export, families, import, logs, models, plan, prepare, show,
+    siblings, status, support, usage,
 };
 use crate::exit::Exit;
 use crate::sockets::Sockets;
@@ -60,7 +60,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::CheckConfig(args) => siblings::check_config(&args),
         Command::Serve(args) => siblings::serve(cli.socket.as_deref(), &args),
         Command::Logits(args) => siblings::logits(&sockets, &args).await,
-        Command::Eval(args) => siblings::eval(&sockets, &args).await,
+        Command::Eval(args) => eval::run(&sockets, &args).await,
         Command::Load(args) => admin::load(&sockets.admin, &args.model).await,
         Command::Unload(args) => admin::unload(&sockets.admin, &args.model).await,
         Command::Reload => admin::reload(&sockets.admin).await,

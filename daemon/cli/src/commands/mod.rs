@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub(crate) mod chat;
 pub(crate) mod devices;
 pub(crate) mod docs;
+pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod families;
 pub(crate) mod import;

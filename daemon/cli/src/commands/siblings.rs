@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use mains_wire::http::FamiliesBody;
 
-use crate::args::{CheckConfigArgs, EvalArgs, LogitsArgs, RestoreArgs, ServeArgs};
+use crate::args::{CheckConfigArgs, LogitsArgs, RestoreArgs, ServeArgs};
 use crate::exit::Exit;
 use crate::sockets::Sockets;
 
@@ -57,28 +57,8 @@ pub(crate) async fn logits(sockets: &Sockets, args: &LogitsArgs) -> anyhow::Resu
     become_program(with_paths(command, &options))
 }
 
-/// `mains eval`: both models are paths, or names that the running daemon knows.
-pub(crate) async fn eval(sockets: &Sockets, args: &EvalArgs) -> anyhow::Result<Exit> {
-    let (model, base) = (
-        file_of(sockets, &args.model).await?,
-        file_of(sockets, &args.against).await?,
-    );
-    let mut command = sibling("mains-worker")?;
-    command.arg("eval").arg(model).args(["--driver", &args.driver]);
-    command.args(args.weights_alone.then_some("--weights-alone"));
-    let options = [
-        ("--against", Some(base.as_path())),
-        ("--text", args.text.as_deref()),
-        ("--exam", args.exam.as_deref()),
-        ("--ids", args.ids.as_deref()),
-        ("--table", args.table.as_deref()),
-        ("--plot", args.plot.as_deref()),
-    ];
-    become_program(with_paths(command, &options))
-}
-
 /// The model at a path, or of a name that the running daemon knows.
-async fn file_of(sockets: &Sockets, model: &str) -> anyhow::Result<PathBuf> {
+pub(super) async fn file_of(sockets: &Sockets, model: &str) -> anyhow::Result<PathBuf> {
     if Path::new(model).exists() {
         Ok(PathBuf::from(model))
     } else {
@@ -122,7 +102,7 @@ pub(crate) fn families() -> anyhow::Result<FamiliesBody> {
         .with_context(|| format!("{program} is of another version; install all three programs together"))
 }
 
-fn with_paths(mut command: Command, options: &[(&str, Option<&Path>)]) -> Command {
+pub(super) fn with_paths(mut command: Command, options: &[(&str, Option<&Path>)]) -> Command {
     for (option, path) in options {
         if let Some(path) = path {
             command.arg(option).arg(path);
@@ -132,7 +112,7 @@ fn with_paths(mut command: Command, options: &[(&str, Option<&Path>)]) -> Comman
 }
 
 /// The program called `name` beside this one.
-fn sibling(name: &str) -> anyhow::Result<Command> {
+pub(super) fn sibling(name: &str) -> anyhow::Result<Command> {
     let own = std::env::current_exe().context("the path of this program")?;
     let path = own.with_file_name(name);
     if !path.exists() {
@@ -144,7 +124,7 @@ fn sibling(name: &str) -> anyhow::Result<Command> {
     Ok(Command::new(path))
 }
 
-fn become_program(mut command: Command) -> anyhow::Result<Exit> {
+pub(super) fn become_program(mut command: Command) -> anyhow::Result<Exit> {
     let error = command.exec();
     Err(anyhow::Error::new(error).context(format!("{}", command.get_program().display())))
 }

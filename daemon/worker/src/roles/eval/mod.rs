@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// A sensitivity table of the base model: whole choices between the fewest bytes and the most, for the plot.
     #[arg(long, value_name = "FILE", requires = "plot")]
     table: Option<PathBuf>,
+    /// What a plan of the base model is predicted to cost, for the plot: bytes of tensors and nats a token.
+    #[arg(long, value_name = "BYTES=NATS", value_parser = point, requires = "plot")]
+    point: Vec<(u64, f64)>,
     /// The SVG file to draw: divergence against bytes of weights.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -97,6 +100,12 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         let Interval { mean, low, high } = sat.divergence.interval();
         let name = arguments.model.file_name().unwrap_or_default().to_string_lossy();
         let mut points = whole(arguments.table.as_deref())?;
+        points.extend(
+            arguments
+                .point
+                .iter()
+                .map(|(bytes, nats)| Point::on_line(*bytes, *nats)),
+        );
         points.push(Point {
             bytes: bytes.0,
             divergence: mean,
@@ -198,12 +207,29 @@ fn whole(path: Option<&Path>) -> Result<Vec<Point>> {
     let Some(path) = path else { return Ok(Vec::new()) };
     let at = || path.display().to_string();
     let table: Table = serde_json::from_slice(&std::fs::read(path).with_context(at)?).with_context(at)?;
-    let point = |(_, found, bytes): &(f64, f64, u64)| Point {
-        bytes: *bytes,
-        divergence: *found,
-        low: *found,
-        high: *found,
-        name: None,
-    };
+    let point = |(_, found, bytes): &(f64, f64, u64)| Point::on_line(*bytes, *found);
     Ok(table.whole.iter().map(point).collect())
+}
+
+/// `BYTES=NATS`.
+fn point(text: &str) -> Result<(u64, f64), String> {
+    let parsed = text
+        .split_once('=')
+        .and_then(|(bytes, nats)| Some((bytes.parse().ok()?, nats.parse().ok()?)));
+    parsed
+        .filter(|(_, nats): &(u64, f64)| nats.is_finite() && *nats >= 0.0)
+        .ok_or_else(|| format!("{text:?}: bytes and nats a token are wanted, such as 3670016=1.2e-4"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::point;
+
+    #[test]
+    fn points_are_bytes_and_nats() {
+        assert_eq!(point("3670016=1.2e-4"), Ok((3_670_016, 1.2e-4)));
+        for bad in ["", "3670016", "=1", "1=", "-1=2", "1=-2", "1=NaN", "1=inf"] {
+            assert!(point(bad).unwrap_err().contains("3670016=1.2e-4"), "{bad}");
+        }
+    }
 }

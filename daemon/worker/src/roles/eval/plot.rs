@@ -27,6 +27,19 @@ pub(super) struct Point {
     pub(super) name: Option<String>,
 }
 
+impl Point {
+    /// A point without a name.
+    pub(super) fn on_line(bytes: u64, divergence: f64) -> Self {
+        Self {
+            bytes,
+            divergence,
+            low: divergence,
+            high: divergence,
+            name: None,
+        }
+    }
+}
+
 /// All that is drawn.
 pub(super) struct Plot {
     pub(super) points: Vec<Point>,
