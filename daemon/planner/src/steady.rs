@@ -16,7 +16,7 @@ pub const MEMORY_STEPS: u64 = 64;
 /// tenth is below what predictions are off by.
 pub const KEPT_SHARE: f64 = 0.1;
 
-/// And by so much more, nats a token: where the best is next to nothing, a tenth of it is noise.
+/// And by so much more, nats a token, unless the policy is `quality`: where the best is next to nothing, a tenth of it is noise.
 pub const KEPT_KL: f64 = 2e-4;
 
 /// The types of a file of weights that is there, by the names of tensors.
@@ -24,7 +24,8 @@ pub type KeptTypes = HashMap<String, BlockFormat>;
 
 /// As [`plan`], with types that do not follow every small change of free memory: they are chosen for memory in
 /// [`MEMORY_STEPS`], and those of a file that is there, of `kept`, are taken instead where they cost hardly more quality,
-/// no context and no sequences. Context and sequences get all the memory that there is.
+/// no context and no sequences. Context and sequences get all the memory that there is. Who bounds the bytes of weights
+/// gets the best within them: what may be used then does not depend on what is free.
 ///
 /// # Errors
 /// As [`plan`].
@@ -46,7 +47,7 @@ pub fn plan_steadily(
         plan(inventory, &keeping(facts, types)?, model, demand).ok()
     };
     let wanted = types_of(&best);
-    let needs_no_other = wanted == stored(facts) || kept.contains(&wanted);
+    let needs_no_other = demand.weights.is_some() || wanted == stored(facts) || kept.contains(&wanted);
     let others = kept.iter().filter(|_| !needs_no_other);
     let taken = others
         .filter_map(|types| with(&coarse, types))
@@ -76,7 +77,12 @@ fn serves(kept: &Plan, best: &Plan) -> bool {
     };
     let smaller = |bytes: Bytes| Bytes(bytes.0.saturating_add(bytes.0 / 10));
     let fast = best.policy != Policy::Speed || kept.bytes.weights <= smaller(best.bytes.weights);
-    kl <= least * (1.0 + KEPT_SHARE) + KEPT_KL
+    let noise = if best.policy == Policy::Quality {
+        0.0
+    } else {
+        KEPT_KL
+    };
+    kl <= least * (1.0 + KEPT_SHARE) + noise
         && kept.context >= best.context
         && kept.parallel >= best.parallel
         && fast

@@ -71,7 +71,8 @@ fn device(raw: &RawDevice) -> Device {
     let pci = raw
         .pci
         .map(|[domain, bus, slot, function]| format!("{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"));
-    let address = pci.clone().unwrap_or_else(|| hexadecimal(&raw.uuid));
+    let address = pci.clone().or_else(|| text(&raw.uuid));
+    let address = address.unwrap_or_else(|| hexadecimal(&raw.uuid));
     Device {
         vendor: vendor(raw.vendor),
         pci,
@@ -159,6 +160,17 @@ fn features(raw: &RawDevice) -> Vec<String> {
     features
 }
 
+/// Letters, digits and dots with zeros behind them: what Mesa gives renderers in software for a UUID, which no card has, is
+/// its version.
+fn text(uuid: &[u8]) -> Option<String> {
+    let end = uuid.iter().position(|byte| *byte == 0).unwrap_or(uuid.len());
+    let (text, rest) = uuid.split_at(end);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
+    let is_text =
+        !text.is_empty() && !rest.is_empty() && text.iter().all(plain) && rest.iter().all(|byte| *byte == 0);
+    is_text.then(|| String::from_utf8_lossy(text).into_owned())
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
@@ -226,6 +238,11 @@ mod tests {
             api: vk::API_VERSION_1_0,
             ..RawDevice::default()
         };
+        let mesa = RawDevice {
+            uuid: *b"mesa22.3.6\0\0\0\0\0\0",
+            ..raw.clone()
+        };
+        assert_eq!(device(&mesa).id, "software:mesa22.3.6");
         let device = device(&raw);
         assert_eq!(device.id, format!("software:{}", "0".repeat(32)));
         assert_eq!((device.vendor, device.memory, device.pci), (None, None, None));

@@ -189,14 +189,13 @@ fn mark(axes: &Axes, point: &Point, body: &mut String) {
     } else {
         (x - 9.0, "end")
     };
-    let above = y - 8.0;
-    add(
-        body,
-        format_args!(
-            r##"<text x="{at:.1}" y="{above:.1}" text-anchor="{anchor}" stroke="#ffffff" stroke-width="4" paint-order="stroke">{}</text>"##,
-            escaped(name)
-        ),
-    );
+    let (above, name) = (y - 8.0, escaped(name));
+    for halo in [r##" stroke="#ffffff" stroke-width="4""##, ""] {
+        add(
+            body,
+            format_args!(r##"<text x="{at:.1}" y="{above:.1}" text-anchor="{anchor}"{halo}>{name}</text>"##),
+        );
+    }
 }
 
 fn place(axes: &Axes, point: &Point) -> String {
