@@ -63,6 +63,9 @@ def test_the_table_has_every_matrix_and_plans_choose_by_it(done):
 
 def test_it_is_shown(done):
     assert re.search(r"^pilot +\S+ +\S+ \S+ +yes ", done.mains("models").stdout, re.M)
+    shown = done.mains("show", "pilot").stdout
+    assert re.search("^quality +measured: plans choose types of tensors$", shown, re.M), shown
+    assert done.json("show", "pilot")["sensitivity"] == {"state": "measured"}
     metrics = done.http().get("/metrics").text
     assert 'mains_sensitivity_state{model="pilot",state="measured"} 1' in metrics
     assert "the next load is planned by it" in done.said()
@@ -93,6 +96,12 @@ def test_a_request_goes_first_and_what_was_measured_survives_a_kill(own_daemon):
     [held] = daemon.json("status")["reservations"]
     assert held["model"] == "(measurement)" and held["bytes"] > 0
     assert "measured now" in daemon.mains("status").stdout
+    # The endpoint, the model's page and the list tell how far it is.
+    told = until("it is told", lambda: (it := daemon.json("show", "pilot")["sensitivity"]).get("of") and it)
+    assert told["state"] == "measuring" and 0 < told["done"] <= told["of"], told
+    shown = daemon.mains("show", "pilot").stdout
+    assert re.search(r"^quality +what types cost it is measured (now, step \d+ of \d+|later .*); types of tensors stay", shown, re.M), shown
+    assert re.search(r"^pilot .* (\d+ of \d+|waiting) ", daemon.mains("models").stdout, re.M)
     answer = daemon.mains("ask", "pilot", "What is 17 + 25?", "--temperature", "0")
     assert answer.stdout == "17 + 25 = 42\n"
     before = groups(daemon)
@@ -125,3 +134,23 @@ def test_a_quantized_model_keeps_its_types(own_daemon, tmp_path):
     other = own_daemon("--model", f"small={small}", config=QUICK)
     until("it is looked at", lambda: sensitivity(other, "small")["state"] == "kept")
     assert re.search(r"^small +.* quantized ", other.mains("models").stdout, re.M)
+    assert "quantized already" in other.mains("show", "small").stdout
+
+
+def test_a_model_that_waits_says_for_what(own_daemon):
+    daemon = own_daemon(config='[measure]\nafter = "1h"\n')
+    assert daemon.json("show", "pilot")["sensitivity"] == {"state": "waiting", "done": 0}
+    assert "it waits for nothing else to run; types of tensors stay" in daemon.mains("show", "pilot").stdout
+
+
+def test_a_measurement_that_failed_says_why(own_daemon):
+    daemon = own_daemon(config=QUICK.replace("groups = 3", "groups = 43"))
+    until("a group", lambda: groups(daemon))
+    daemon.stop(signal.SIGKILL)
+    [record] = kept(daemon, "measuring")
+    record.write_text(json.dumps({**json.loads(record.read_text()), "failed": "its tokens are odd"}))
+    daemon.start()
+    until("it is looked at", lambda: sensitivity(daemon)["state"] == "failed")
+    why = "what types cost it can not be measured: its tokens are odd"
+    for command in (["models"], ["show", "pilot"], ["status"]):
+        assert why in daemon.mains(*command).stdout

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::App;
 use crate::errors::ApiError;
 use crate::query::Query;
+use crate::status;
 
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
     let models = app.backend.models();
@@ -45,6 +46,7 @@ pub(crate) async fn details(
         &found.source,
         manifest,
         facts,
+        status::sensitivity(&found.sensitivity),
         made.collect(),
     )))
 }

@@ -79,7 +79,8 @@ fn degraded(status: &Status) -> Vec<String> {
     reasons
 }
 
-fn sensitivity(state: &SensitivityState) -> http::SensitivityStatus {
+/// How far a measurement is, as clients see it.
+pub(crate) fn sensitivity(state: &SensitivityState) -> http::SensitivityStatus {
     let mut status = http::SensitivityStatus {
         state: state.name().to_owned(),
         ..http::SensitivityStatus::default()

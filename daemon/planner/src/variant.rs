@@ -4,7 +4,8 @@ use mains_contract::BlockFormat;
 use mains_types::{Digest, ModelFacts, PlannedTensor};
 use sha2::{Digest as _, Sha256};
 
-/// Name the schemes, so that a later one can not collide with them.
+/// Name the schemes, so that a later one can not collide with them. The number of the first is raised too when the quantizers make
+/// other bits of the same tensor, which `tests/bits.rs` of mains-blocks notices.
 const WEIGHTS: &[u8] = b"mains weights 1";
 const VARIANT: &[u8] = b"mains variant 2";
 

@@ -48,7 +48,16 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Exit> {
             ),
         ]);
     }
-    output::text(&table.render())?;
+    let mut text = table.render();
+    for model in status
+        .models
+        .iter()
+        .filter(|model| model.sensitivity.state == "failed")
+    {
+        let why = sensitivity::sentence(&model.sensitivity).unwrap_or_default();
+        text.push_str(&format!("{}: {why}\n", model.name));
+    }
+    output::text(&text)?;
     Ok(Exit::Ok)
 }
 

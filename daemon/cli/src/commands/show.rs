@@ -7,6 +7,7 @@ use mains_wire::http::{DetailsBody, ImportDetails};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output;
+use crate::sensitivity;
 use crate::table::{Align, Table, bar};
 
 /// Prints it.
@@ -55,12 +56,7 @@ fn render(details: &DetailsBody) -> String {
     for (driver, lack) in &details.lacks {
         line("", format!("not {driver}: {lack}"));
     }
-    let measured = if details.measured {
-        "measured: plans choose types of tensors"
-    } else {
-        "not measured: types of tensors stay as they are"
-    };
-    line("quality", measured.to_owned());
+    line("quality", quality(details));
     text.push('\n');
     text.push_str(&types(details));
     if !details.made.is_empty() {
@@ -72,6 +68,20 @@ fn render(details: &DetailsBody) -> String {
         text.push_str(&files(import));
     }
     text
+}
+
+/// Whether plans may choose types, and how far the measurement is by which they would.
+fn quality(details: &DetailsBody) -> String {
+    if details.measured {
+        return "measured: plans choose types of tensors".to_owned();
+    }
+    if details.sensitivity.state == "kept" {
+        return "not measured: its tensors are quantized already and keep their types".to_owned();
+    }
+    sensitivity::sentence(&details.sensitivity).map_or_else(
+        || "not measured: types of tensors stay as they are".to_owned(),
+        |sentence| format!("{sentence}; types of tensors stay as they are"),
+    )
 }
 
 fn origin(details: &DetailsBody) -> String {
@@ -149,13 +159,52 @@ mod tests {
     use mains_wire::http::DetailsBody;
     use serde_json::json;
 
-    use super::{count, render};
+    use super::{count, quality, render};
 
     #[test]
     fn numbers_are_as_models_are_called() {
         assert_eq!(count(999), "999");
         assert_eq!(count(6_012_345), "6.0 M");
         assert_eq!(count(7_990_000_000), "7.9 B");
+    }
+
+    #[test]
+    fn a_measurement_is_told_as_far_as_it_is() {
+        let told = |measured: bool, sensitivity: serde_json::Value| {
+            let details: DetailsBody = serde_json::from_value(json!({
+                "model": "m", "family": "qwen3", "parameters": 1, "layers": 1, "width": 1, "context": 1, "vocabulary": 1,
+                "chat": false, "digest": "ab", "path": "/m", "bytes": 1, "origin": "folder", "types": [], "drivers": [],
+                "lacks": {}, "made": {}, "measured": measured, "sensitivity": sensitivity}))
+            .unwrap();
+            quality(&details)
+        };
+        for (measured, state, words) in [
+            (true, json!({"state": "measured"}), "plans choose types"),
+            (
+                false,
+                json!({"state": "unknown"}),
+                "not measured: types of tensors stay",
+            ),
+            (false, json!({"state": "kept"}), "quantized already"),
+            (
+                false,
+                json!({"state": "measuring", "done": 3, "of": 43}),
+                "step 3 of 43; types of tensors stay",
+            ),
+            (
+                false,
+                json!({"state": "waiting", "done": 3, "reason": "memory"}),
+                "(3 groups are); it waits for memory",
+            ),
+            (
+                false,
+                json!({"state": "failed", "reason": "it is odd"}),
+                "can not be measured: it is odd",
+            ),
+        ] {
+            let said = told(measured, state.clone());
+            assert!(said.contains(words), "{state}: {said}");
+        }
     }
 
     #[test]

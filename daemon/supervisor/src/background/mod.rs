@@ -75,6 +75,20 @@ impl Desk {
         self.states().get(path).cloned().unwrap_or_default()
     }
 
+    /// What is known of the model at `path`, whose files say `facts`. Before anybody has looked, what they say counts: with
+    /// measurements in the background `on` it waits for its turn.
+    pub(crate) fn state_of(&self, path: &Path, facts: &ModelFacts, on: bool) -> SensitivityState {
+        match self.state(path) {
+            _ if facts.sensitivity.is_some() => SensitivityState::Measured,
+            SensitivityState::Unknown if !need::is_measurable(facts) => SensitivityState::Kept,
+            SensitivityState::Unknown if on => SensitivityState::Waiting {
+                groups: 0,
+                reason: None,
+            },
+            known => known,
+        }
+    }
+
     fn show(&self, path: &Path, state: SensitivityState) {
         self.states().insert(path.to_owned(), state);
     }

@@ -19,7 +19,7 @@ pub use export::Export;
 
 use super::{Inner, Supervisor};
 use crate::model::Model;
-use crate::{ModelState, SupervisorError};
+use crate::{ModelState, SensitivityState, SupervisorError};
 
 /// Steps that wait for whoever listens; progress beyond them is dropped, its next word says more.
 const QUEUED_STEPS: usize = 16;
@@ -91,6 +91,8 @@ pub struct Description {
     pub manifest: Option<Manifest>,
     /// What its files say.
     pub facts: Arc<ModelFacts>,
+    /// How far the measurement of what types cost it is.
+    pub sensitivity: SensitivityState,
     /// Files that were made of it, by their names, and their bytes.
     pub made: Vec<(String, Bytes)>,
 }
@@ -377,7 +379,10 @@ impl Supervisor {
         let named = made
             .into_iter()
             .filter_map(|(path, bytes)| Some((name_of(&path)?, bytes)));
+        let on = self.background().0.is_some();
+        let desk = &self.inner.context.background;
         Ok(Description {
+            sensitivity: desk.state_of(&source.path, &facts, on),
             source,
             manifest,
             facts,

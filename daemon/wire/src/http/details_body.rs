@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use mains_types::{Manifest, ModelFacts, ModelSource};
 use serde::{Deserialize, Serialize};
 
+use super::SensitivityStatus;
+
 /// A model as `mains show` tells it. Fields are absent when unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DetailsBody {
@@ -52,6 +54,9 @@ pub struct DetailsBody {
     pub lacks: BTreeMap<String, String>,
     /// Whether it was measured what other types of its tensors cost in quality: then plans may choose them.
     pub measured: bool,
+    /// How far that measurement is.
+    #[serde(default)]
+    pub sensitivity: SensitivityStatus,
     /// Files that were made of it: by their names, which begin with the digest of their weights, and their bytes.
     pub made: BTreeMap<String, u64>,
 }
@@ -91,12 +96,14 @@ pub struct TypeDetails {
 }
 
 impl DetailsBody {
-    /// What `facts` and, for an imported model, `manifest` say of the model at `source`, of which these files were `made`.
+    /// What `facts` and, for an imported model, `manifest` say of the model at `source`, whose measurement is at
+    /// `sensitivity` and of which these files were `made`.
     #[must_use]
     pub fn new(
         source: &ModelSource,
         manifest: Option<&Manifest>,
         facts: &ModelFacts,
+        sensitivity: SensitivityStatus,
         made: BTreeMap<String, u64>,
     ) -> Self {
         let about = &facts.about;
@@ -121,6 +128,7 @@ impl DetailsBody {
             drivers: facts.costs.iter().map(|costs| costs.driver.clone()).collect(),
             lacks: facts.unsupported.iter().cloned().collect(),
             measured: facts.sensitivity.is_some(),
+            sensitivity,
             made,
         }
     }
