@@ -41,7 +41,7 @@ impl Library {
     pub fn commit(&self, id: &str, manifest: &Manifest) -> Result<Placed, StoreError> {
         let _turn = self.turn();
         let known = self.find(id)?;
-        let incoming = known.lock();
+        let incoming = self.turn_of(id, &known)?;
         let name = &incoming.request.name;
         if self.manifest(name)?.is_some() {
             return Err(StoreError::Taken {

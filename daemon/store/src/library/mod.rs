@@ -4,7 +4,9 @@
 //! A model is there when its manifest is, which appears and goes in one step; what no manifest leads to is removed at the next
 //! start. Nothing here interprets a model's contents.
 
+mod checking;
 mod commit;
+mod incoming;
 mod layout;
 mod receive;
 pub(crate) mod space;
@@ -26,8 +28,8 @@ use mains_wire::files::{MAX_MANIFEST_BYTES, read_incoming, read_manifest};
 use sha2::{Digest as _, Sha256};
 
 pub use commit::{Placed, Removed};
+use incoming::UnderWay;
 pub use layout::stored_names;
-use receive::UnderWay;
 pub use unpack::Unpacking;
 
 use crate::disk::Disk;

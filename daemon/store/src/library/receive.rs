@@ -1,83 +1,20 @@
 //! An import's bytes: they are appended by offset, synced, and counted.
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard};
 
 use mains_contract::Bytes;
-use mains_types::{Digest, ImportKind, ImportRequest, ImportState, ModelKind, StoredFile};
-use mains_wire::files::{read_incoming, write_incoming};
+use mains_types::{Digest, ImportRequest, ImportState, ModelKind, StoredFile};
+use mains_wire::files::read_incoming;
 use sha2::{Digest as _, Sha256};
 
+use super::incoming::{Arriving, Incoming, UnderWay, files_path};
 use super::layout::received_names;
-use super::unpack::unpacked_path;
 use super::{Library, MAX_STATE_BYTES, entry, read, space, state_path};
-use crate::disk::{Disk, DiskFile};
 use crate::{StoreError, check_name, write};
 
 /// Imports at once: a disk serves no more of them well.
 const MOST_IMPORTS: usize = 4;
-
-/// Bytes read at once when a file is hashed again.
-const READ_BYTES: usize = 1 << 20;
-
-/// An import that is under way.
-pub(super) struct Incoming {
-    pub(super) folder: PathBuf,
-    pub(super) request: ImportRequest,
-    names: Vec<String>,
-    /// Bytes of each file that are safe.
-    received: Vec<Bytes>,
-    open: Vec<Arriving>,
-}
-
-/// A file as this process has written it.
-#[derive(Default)]
-struct Arriving {
-    file: Option<Box<dyn DiskFile>>,
-    at: u64,
-    /// Of every byte before `at`; none when an earlier process wrote some of them.
-    hash: Option<Sha256>,
-}
-
-/// An import, and what it still needs, which others may ask while it is at work.
-#[derive(Debug)]
-pub(super) struct UnderWay {
-    incoming: Mutex<Incoming>,
-    needed: AtomicU64,
-}
-
-impl UnderWay {
-    fn new(incoming: Incoming) -> Self {
-        Self {
-            needed: AtomicU64::new(incoming.needed().0),
-            incoming: Mutex::new(incoming),
-        }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Incoming> {
-        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, incoming: &Incoming) {
-        self.needed.store(incoming.needed().0, Ordering::Relaxed);
-    }
-
-    fn needed(&self) -> Bytes {
-        Bytes(self.needed.load(Ordering::Relaxed))
-    }
-}
-
-impl fmt::Debug for Incoming {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Incoming")
-            .field("folder", &self.folder)
-            .field("received", &self.received)
-            .finish_non_exhaustive()
-    }
-}
 
 impl Library {
     /// Begins an import, or goes on with one that was begun. Names of models that were not imported are the caller's to compare.
@@ -145,7 +82,7 @@ impl Library {
     /// [`StoreError::Offset`], [`StoreError::NoImport`], or what the disk says. A full disk ends the import and removes it.
     pub fn write(&self, id: &str, number: usize, offset: Bytes, bytes: &[u8]) -> Result<(), StoreError> {
         let known = self.find(id)?;
-        let mut incoming = known.lock();
+        let mut incoming = self.turn_of(id, &known)?;
         let result = incoming.write(&*self.disk, number, offset, bytes);
         known.note(&incoming);
         self.or_no_room(id, &incoming, result)
@@ -157,7 +94,7 @@ impl Library {
     /// As [`Self::write`].
     pub fn settle(&self, id: &str, number: usize) -> Result<Bytes, StoreError> {
         let known = self.find(id)?;
-        let mut incoming = known.lock();
+        let mut incoming = self.turn_of(id, &known)?;
         let result = incoming
             .settle(&*self.disk, number)
             // Others use the disk too: what is still to come must still fit.
@@ -177,7 +114,7 @@ impl Library {
         beat: &mut dyn FnMut(Bytes, Bytes),
     ) -> Result<Vec<StoredFile>, StoreError> {
         let known = self.find(id)?;
-        let mut incoming = known.lock();
+        let mut incoming = self.turn_of(id, &known)?;
         let result = incoming.check(&*self.disk, digests, beat);
         known.note(&incoming);
         result
@@ -206,12 +143,17 @@ impl Library {
         Ok(entry(&folder, kind, files))
     }
 
-    /// Drops an import with everything that arrived.
+    /// Drops an import with everything that arrived. Whoever sends to it hears [`StoreError::NoImport`] from now on.
     ///
     /// # Errors
     /// [`StoreError::Io`] names the path.
     pub fn discard(&self, id: &str) -> Result<(), StoreError> {
-        self.under_way().remove(id);
+        let known = self.under_way().remove(id);
+        // What is being written is written to its end first: it would make files in a folder that goes.
+        let mut incoming = known.as_ref().map(|known| known.lock());
+        if let Some(incoming) = &mut incoming {
+            incoming.dropped = true;
+        }
         self.remove_folder(&self.arrivals().join(id))
     }
 
@@ -234,6 +176,19 @@ impl Library {
     pub(super) fn find(&self, id: &str) -> Result<Arc<UnderWay>, StoreError> {
         let found = self.under_way().get(id).cloned();
         found.ok_or_else(|| StoreError::NoImport { id: id.to_owned() })
+    }
+
+    /// The import `id`, for whoever changes it now.
+    pub(super) fn turn_of<'a>(
+        &self,
+        id: &str,
+        known: &'a UnderWay,
+    ) -> Result<MutexGuard<'a, Incoming>, StoreError> {
+        let incoming = known.lock();
+        if incoming.dropped {
+            return Err(StoreError::NoImport { id: id.to_owned() });
+        }
+        Ok(incoming)
     }
 
     /// An import as the disk has it.
@@ -267,6 +222,7 @@ impl Library {
             names,
             received,
             open,
+            dropped: false,
         })
     }
 
@@ -312,212 +268,6 @@ impl Library {
     }
 }
 
-impl Incoming {
-    /// Bytes that are still to come and, for a tar, all that is to be unpacked of it.
-    fn needed(&self) -> Bytes {
-        let total: Bytes = self.request.files.iter().map(|file| file.bytes).sum();
-        let received: Bytes = self.open.iter().map(|open| Bytes(open.at)).sum();
-        let rest = total.checked_sub(received).unwrap_or(Bytes::ZERO);
-        match self.request.kind {
-            ImportKind::Tar => rest + total,
-            ImportKind::Files(_) => rest,
-        }
-    }
-
-    fn state(&self, id: String) -> ImportState {
-        ImportState {
-            id,
-            received: self.received.clone(),
-        }
-    }
-
-    /// The folder of the model's own files.
-    pub(super) fn model_folder(&self) -> PathBuf {
-        match self.request.kind {
-            ImportKind::Tar => unpacked_path(&self.folder),
-            ImportKind::Files(_) => files_path(&self.folder),
-        }
-    }
-
-    pub(super) fn path(&self, number: usize) -> PathBuf {
-        files_path(&self.folder).join(&self.names[number])
-    }
-
-    /// Forgets what was written and is not safe.
-    fn rewind(&mut self) {
-        for (open, safe) in self.open.iter_mut().zip(&self.received) {
-            if open.at != safe.0 {
-                *open = Arriving::at(*safe);
-            }
-        }
-    }
-
-    fn write(
-        &mut self,
-        disk: &dyn Disk,
-        number: usize,
-        offset: Bytes,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        let size = self.size(number)?;
-        let path = self.path(number);
-        let safe = self.received[number];
-        let open = &mut self.open[number];
-        let expected = Bytes(open.at);
-        let end = open
-            .at
-            .checked_add(bytes.len() as u64)
-            .filter(|end| *end <= size.0);
-        let Some(end) = end.filter(|_| offset == expected) else {
-            return Err(StoreError::Offset { number, expected });
-        };
-        let result = open
-            .file(disk, &path)
-            .and_then(|file| file.write_at(offset.0, bytes));
-        if let Err(error) = result {
-            *open = Arriving::at(safe);
-            return Err(write::failed(&path, Bytes(size.0 - safe.0), &error));
-        }
-        if let Some(hash) = &mut open.hash {
-            hash.update(bytes);
-        }
-        open.at = end;
-        Ok(())
-    }
-
-    fn settle(&mut self, disk: &dyn Disk, number: usize) -> Result<Bytes, StoreError> {
-        let size = self.size(number)?;
-        let path = self.path(number);
-        let safe = self.received[number];
-        let open = &mut self.open[number];
-        let at = open.at;
-        let files = files_path(&self.folder);
-        let synced = open
-            .file(disk, &path)
-            .and_then(|file| file.sync())
-            .and_then(|()| {
-                if safe == Bytes::ZERO {
-                    disk.sync_folder(&files)
-                } else {
-                    Ok(())
-                }
-            });
-        if let Err(error) = synced {
-            *open = Arriving::at(safe);
-            return Err(write::failed(&path, Bytes(size.0 - safe.0), &error));
-        }
-        self.received[number] = Bytes(at);
-        if let Err(error) = self.save(disk) {
-            self.received[number] = safe;
-            self.open[number] = Arriving::at(safe);
-            return Err(error);
-        }
-        Ok(Bytes(at))
-    }
-
-    fn size(&self, number: usize) -> Result<Bytes, StoreError> {
-        let count = self.request.files.len();
-        let file = self.request.files.get(number).map(|file| file.bytes);
-        file.ok_or_else(|| {
-            super::layout::refused(&format!("file {number}"), &format!("is not one of {count}"))
-        })
-    }
-
-    fn save(&self, disk: &dyn Disk) -> Result<(), StoreError> {
-        let state = write_incoming(&self.request, &self.received);
-        write::write_whole_on(disk, &state_path(&self.folder), &state)
-    }
-
-    fn check(
-        &mut self,
-        disk: &dyn Disk,
-        digests: &[Digest],
-        beat: &mut dyn FnMut(Bytes, Bytes),
-    ) -> Result<Vec<StoredFile>, StoreError> {
-        if digests.len() != self.request.files.len() {
-            return Err(super::layout::refused(
-                "the list of digests",
-                "is not one for each file",
-            ));
-        }
-        let total: Bytes = self.request.files.iter().map(|file| file.bytes).sum();
-        let mut done = Bytes::ZERO;
-        let mut stored = Vec::with_capacity(digests.len());
-        for (number, wanted) in digests.iter().enumerate() {
-            let file = &self.request.files[number];
-            let (name, bytes) = (file.name.clone(), file.bytes);
-            if self.received[number] != bytes {
-                let why = format!("{} of {} are there", self.received[number], bytes);
-                return Err(StoreError::Damaged { file: name, why });
-            }
-            let digest = self.digest(disk, number, &mut |read| beat(done + read, total))?;
-            if digest != *wanted {
-                self.received[number] = Bytes::ZERO;
-                self.open[number] = Arriving::at(Bytes::ZERO);
-                self.save(disk)?;
-                let why = format!("its SHA-256 is {digest} here and {wanted} there");
-                return Err(StoreError::Damaged { file: name, why });
-            }
-            done += bytes;
-            beat(done, total);
-            stored.push(StoredFile {
-                name: self.names[number].clone(),
-                bytes,
-                digest,
-            });
-        }
-        Ok(stored)
-    }
-
-    /// The digest of a whole file: known where this process has written all of it, read otherwise.
-    fn digest(
-        &self,
-        disk: &dyn Disk,
-        number: usize,
-        beat: &mut dyn FnMut(Bytes),
-    ) -> Result<Digest, StoreError> {
-        if let Some(hash) = &self.open[number].hash {
-            return Ok(Digest(hash.clone().finalize().into()));
-        }
-        let path = self.path(number);
-        let failed = |error: io::Error| StoreError::io("read", &path, &error);
-        let mut reader = disk.reader(&path).map_err(failed)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; READ_BYTES];
-        let mut read = Bytes::ZERO;
-        loop {
-            match reader.read(&mut buffer).map_err(failed)? {
-                0 => return Ok(Digest(hash.finalize().into())),
-                count => {
-                    hash.update(&buffer[..count]);
-                    read += Bytes::from(count);
-                    beat(read);
-                }
-            }
-        }
-    }
-}
-
-impl Arriving {
-    fn at(safe: Bytes) -> Self {
-        Self {
-            file: None,
-            at: safe.0,
-            hash: (safe == Bytes::ZERO).then(Sha256::new),
-        }
-    }
-
-    /// The file, opened and cut to what was written when this is its first use.
-    fn file(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<&mut Box<dyn DiskFile>> {
-        if self.file.is_none() {
-            let mut file = disk.open(path)?;
-            file.set_len(self.at)?;
-            self.file = Some(file);
-        }
-        Ok(self.file.as_mut().expect("it was just opened"))
-    }
-}
-
 /// What an import is called: the same request has the same name.
 fn id_of(request: &ImportRequest) -> String {
     let mut hash = Sha256::new();
@@ -526,10 +276,6 @@ fn id_of(request: &ImportRequest) -> String {
         hash.update(format!("{}  {}  {}\n", file.head, file.bytes.0, file.name));
     }
     Digest(hash.finalize().into()).to_string()[..32].to_owned()
-}
-
-pub(super) fn files_path(folder: &Path) -> PathBuf {
-    folder.join("files")
 }
 
 fn taken(name: &str, why: &str) -> StoreError {

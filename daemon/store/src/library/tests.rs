@@ -77,6 +77,13 @@ fn open(folder: &Path) -> (Library, Vec<String>) {
     Library::open(folder, Arc::new(FaultyDisk::default()), SystemTime::now()).unwrap()
 }
 
+/// A library on a disk that fails when it is told to.
+fn faulty(folder: &Path) -> (Library, FaultyDisk) {
+    let disk = FaultyDisk::default();
+    let (library, _) = Library::open(folder, Arc::new(disk.clone()), SystemTime::now()).unwrap();
+    (library, disk)
+}
+
 fn count(folder: &Path, part: &str) -> usize {
     std::fs::read_dir(folder.join(part)).unwrap().count()
 }
@@ -102,8 +109,7 @@ const MODEL: &[(&str, &[u8])] = &[
 /// Calls that an import of [`MODEL`] takes.
 fn calls_of_an_import() -> usize {
     let folder = tempfile::tempdir().unwrap();
-    let disk = FaultyDisk::default();
-    let (library, _) = Library::open(folder.path(), Arc::new(disk.clone()), SystemTime::now()).unwrap();
+    let (library, disk) = faulty(folder.path());
     let before = disk.calls();
     import(&library, "m", MODEL).0.unwrap();
     disk.calls() - before
@@ -120,9 +126,7 @@ fn an_import_survives_a_failure_of_any_call() {
     for kind in [ErrorKind::StorageFull, ErrorKind::PermissionDenied] {
         for call in 0..calls_of_an_import() {
             let folder = tempfile::tempdir().unwrap();
-            let disk = FaultyDisk::default();
-            let (library, _) =
-                Library::open(folder.path(), Arc::new(disk.clone()), SystemTime::now()).unwrap();
+            let (library, disk) = faulty(folder.path());
             disk.arm(call, Fault::Once(kind));
             let (result, _) = import(&library, "m", MODEL);
             disk.disarm();
@@ -153,9 +157,7 @@ fn an_import_survives_a_kill_and_a_power_cut_at_any_call() {
     for fault in [Fault::Killed, Fault::PowerCut] {
         for call in 0..calls_of_an_import() {
             let folder = tempfile::tempdir().unwrap();
-            let disk = FaultyDisk::default();
-            let (library, _) =
-                Library::open(folder.path(), Arc::new(disk.clone()), SystemTime::now()).unwrap();
+            let (library, disk) = faulty(folder.path());
             disk.arm(call, fault);
             let (result, _) = import(&library, "m", MODEL);
             drop(library);
@@ -185,9 +187,7 @@ fn a_removal_is_whole_or_not_at_all() {
     ] {
         for call in 0.. {
             let folder = tempfile::tempdir().unwrap();
-            let disk = FaultyDisk::default();
-            let (library, _) =
-                Library::open(folder.path(), Arc::new(disk.clone()), SystemTime::now()).unwrap();
+            let (library, disk) = faulty(folder.path());
             import(&library, "m", MODEL).0.unwrap();
             let before = disk.calls();
             disk.arm(call, fault);
@@ -324,6 +324,25 @@ fn too_large_a_model_is_refused_before_a_byte() {
 }
 
 #[test]
+fn an_import_that_is_dropped_takes_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (library, _) = open(folder.path());
+    let state = library.begin(&request("m", MODEL)).unwrap();
+    library
+        .write(&state.id, 0, Bytes::ZERO, &MODEL[0].1[..1])
+        .unwrap();
+    // Somebody waits for his turn with it.
+    let known = library.find(&state.id).unwrap();
+    library.discard(&state.id).unwrap();
+    let late = library.turn_of(&state.id, &known).map(drop);
+    let again = library.write(&state.id, 0, Bytes(1), &MODEL[0].1[1..]);
+    for result in [late, again] {
+        assert!(matches!(result, Err(StoreError::NoImport { .. })), "{result:?}");
+    }
+    assert_eq!(count(folder.path(), "incoming"), 0);
+}
+
+#[test]
 fn an_old_import_is_forgotten_and_a_young_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let (library, _) = open(folder.path());
@@ -422,9 +441,7 @@ fn a_tar_survives_a_failure_a_kill_and_a_power_cut_at_any_call() {
     ] {
         for call in 0.. {
             let folder = tempfile::tempdir().unwrap();
-            let disk = FaultyDisk::default();
-            let (library, _) =
-                Library::open(folder.path(), Arc::new(disk.clone()), SystemTime::now()).unwrap();
+            let (library, disk) = faulty(folder.path());
             let before = disk.calls();
             disk.arm(call, fault);
             let result = import_tar(&library, "m", MODEL);

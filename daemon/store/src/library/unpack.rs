@@ -52,7 +52,7 @@ impl Library {
     /// As [`Self::tar_path`], or what the disk says.
     pub fn unpack(&self, id: &str) -> Result<Unpacking, StoreError> {
         let known = self.find(id)?;
-        let incoming = known.lock();
+        let incoming = self.turn_of(id, &known)?;
         let folder = unpacked_path(&incoming.folder);
         let made = self
             .disk
