@@ -125,6 +125,23 @@ def test_a_damaged_file_is_made_again(speedy):
     assert "is damaged, and is removed" in daemon.said()
 
 
+def test_a_file_that_is_damaged_beyond_its_head_is_made_again(speedy):
+    daemon = speedy()
+    larger = ("prepare", "pilot", "--weights", "6MiB")
+    name = daemon.json(*larger)["prepared"]["weights"] + ".gguf"
+    path = daemon.state / "models" / "variants" / name
+    whole = path.read_bytes()
+    assert len(whole) > 5 << 20
+    damaged = whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:]
+    for packed in (daemon.state / "models" / "packed").glob("*"):
+        packed.unlink()
+    daemon.stop()
+    path.write_bytes(damaged)
+    daemon.start()
+    assert daemon.json(*larger)["prepared"]["packed"] is True
+    assert path.read_bytes() == whole and "damaged beyond its head" in daemon.said()
+
+
 def test_a_daemon_that_is_killed_leaves_nothing(speedy):
     daemon = speedy()
     command = [BIN / "mains", "--socket", daemon.socket, "prepare", "pilot"]

@@ -18,6 +18,7 @@ use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::reservations::{Candidate, Reservations};
 use crate::tables::Tables;
+use crate::uses::Uses;
 use crate::variants::{Shelf, Works};
 use crate::{Metering, Spawn, SupervisorError, Totals};
 
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     tables: Tables,
     pub(crate) shelf: Shelf,
     pub(crate) works: Works,
+    pub(crate) uses: Uses,
     pub(crate) reservations: Arc<Mutex<Reservations>>,
     pub(crate) measurements: Measurements,
     pub(crate) turn: Turn,
@@ -62,6 +64,7 @@ impl Context {
             tables: Tables::new(state_dir.clone()),
             shelf,
             works: Works::default(),
+            uses: Uses::default(),
             spawn,
             metering,
             reservations,
@@ -112,6 +115,11 @@ impl Context {
 
     pub(crate) fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the catalogue has a model at `path`.
+    pub(crate) fn has_files(&self, path: &Path) -> bool {
+        self.models().values().any(|model| model.source().path == path)
     }
 
     /// Since when nothing runs or is asked for; `None` while something does.

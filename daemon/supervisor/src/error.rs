@@ -59,6 +59,12 @@ pub enum SupervisorError {
     ShuttingDown,
 }
 
+/// The model or file `name` has something, or something has it, that keeps it from what was asked; `why` says what to do.
+pub(crate) fn taken(name: &str, why: &str) -> SupervisorError {
+    let (name, why) = (name.to_owned(), why.to_owned());
+    StoreError::Taken { name, why }.into()
+}
+
 /// `names` as a sentence has them.
 pub(crate) fn list(names: &[String]) -> String {
     if names.is_empty() {

@@ -23,6 +23,7 @@ use crate::link::failure;
 use crate::measurements::Measurements;
 use crate::model::Model;
 use crate::settings::Settings;
+use crate::uses::Use;
 use crate::variants::{Shelf, Wanted};
 use crate::{
     BackgroundConfig, MeasureStep, Metering, ModelStatus, Prepared, Progress, ReservationStatus, Spawn,
@@ -205,6 +206,7 @@ impl Supervisor {
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Prepared, SupervisorError> {
         let (settings, context) = (self.known(name)?.settings(), &*self.inner.context);
+        let _using = context.uses.begin(name, Use::Prepare)?;
         // What it computes would disturb a measurement, and the other way round.
         let _turn = context.turn.take().await;
         let plan = &place::preview(context, &settings, demand).await?;
@@ -215,7 +217,10 @@ impl Supervisor {
             facts,
             plan,
         };
-        let files = wanted.files(&progress).await?;
+        let mut files = wanted.files(&progress).await?;
+        if !wanted.is_whole(&files).await {
+            files = wanted.files(&progress).await?;
+        }
         let packed = wanted.pack(&files, &progress).await;
         Ok(Prepared {
             note: packed.err().map(|error| error.to_string()),

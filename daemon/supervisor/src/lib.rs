@@ -30,6 +30,7 @@ mod settings;
 pub mod spawn;
 mod status;
 mod tables;
+mod uses;
 mod variants;
 mod worker;
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::link::{self, Link, LinkError, Started, name};
 use crate::place::{Refusal, Room};
-use crate::ready::{Ready, pack_later, ready};
+use crate::ready::{Ready, look_after, ready};
 use crate::settings::Settings;
 use crate::worker::{Loss, Worker, pair, serve};
 use crate::{Limits, Role, WorkerProcess};
@@ -72,7 +72,7 @@ pub(crate) async fn live(
     match loaded {
         Ok(()) => {
             ready.room.loaded();
-            pack_later(&context, &settings, &ready);
+            look_after(&context, &settings, &ready);
             let connection = (started.link, started.process);
             serve_until(&settings, &stop, ready, connection, report).await;
         }

@@ -107,13 +107,18 @@ impl Turn {
         [self.running.read().await, self.in_background.read().await]
     }
 
+    /// Ends a measurement in the background and waits for its end. None begins before the guard is dropped.
+    pub(crate) async fn quiet_background(&self) -> RwLockReadGuard<'_, ()> {
+        self.end_background();
+        self.in_background.read().await
+    }
+
     /// For a measurement that somebody asked for, which ends one in the background; and what tells that a model wants the devices.
     /// `None` when somebody else has them.
     async fn measure(&self) -> Option<(Guards<'_>, watch::Receiver<()>)> {
         let wanted = self.wanted.subscribe();
         let running = self.running.try_write().ok()?;
-        self.end_background();
-        Some(((running, self.in_background.read().await), wanted))
+        Some(((running, self.quiet_background().await), wanted))
     }
 
     /// For a measurement in the background, and what tells that anybody wants the devices. `None` when somebody has them.

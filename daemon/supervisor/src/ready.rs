@@ -83,24 +83,41 @@ async fn placed(
     })
 }
 
-/// Packs the weights of a model that was loaded without, for the next time, while it serves. Whatever keeps it from being done is no
-/// reason not to.
-pub(crate) fn pack_later(context: &Arc<Context>, settings: &Settings, ready: &Ready) {
-    if ready.files.packed.is_some() {
-        return;
-    }
+/// Looks after the files of a model that was loaded, while it serves: its variant is read whole, once while the daemon runs, and when
+/// it is damaged the model is loaded again, which makes it anew; weights that it was loaded without are packed for the next time.
+pub(crate) fn look_after(context: &Arc<Context>, settings: &Settings, ready: &Ready) {
     let (context, settings) = (Arc::clone(context), settings.clone());
     let (facts, plan) = (Arc::clone(&ready.facts), Arc::clone(&ready.plan));
     let files = Arc::clone(&ready.files);
     tokio::spawn(async move {
+        let model = &settings.source.name;
         let wanted = Wanted {
             context: &context,
             settings: &settings,
             facts: &facts,
             plan: &plan,
         };
+        if !wanted.is_whole(&files).await {
+            tracing::error!(%model, "it was loaded from a damaged file, and is loaded again");
+            return reload(&context, model).await;
+        }
+        if files.packed.is_some() {
+            return;
+        }
         if let Err(error) = wanted.pack(&files, &|_| ()).await {
-            tracing::info!(model = %settings.source.name, %error, "its weights are not packed");
+            tracing::info!(%model, %error, "its weights are not packed");
         }
     });
+}
+
+/// Unloads a model once its running requests are done, and loads it.
+async fn reload(context: &Context, name: &str) {
+    let model = context.models().get(name).cloned();
+    let Some(model) = model.filter(|_| !context.uses.is_removed(name)) else {
+        return;
+    };
+    model.unload().await;
+    if let Err(error) = model.load().await {
+        tracing::error!(model = %name, %error, "it can not be loaded again");
+    }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Behaviour {
     pub(crate) measure: Load,
     /// `file`: what happens when the model is put into other types.
     pub(crate) file: Making,
+    /// `unpack`: what happens when it is to come out of a tar.
+    pub(crate) unpack: Unpacking,
     /// `memory_mib`: free memory of the only device of the inventory.
     pub(crate) memory_mib: u64,
 }
@@ -67,6 +69,63 @@ pub(crate) enum Making {
     Huge,
     /// The process aborts after the first piece.
     Die,
+    /// The process stops after the first piece.
+    Hang,
+}
+
+/// How a tar's only file comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unpacking {
+    /// Whole.
+    Ok,
+    /// It is refused with an `Error` frame after its name.
+    Error,
+    /// A byte is missing.
+    Short,
+    /// It comes twice under one name.
+    Long,
+    /// It is said to be larger than the tar.
+    Huge,
+    /// It is said to be as large as numbers are.
+    Overflowing,
+    /// Its name leads elsewhere.
+    Outside,
+    /// Two files have its name.
+    Twice,
+    /// Its bytes come before its name.
+    Early,
+    /// There is none.
+    None,
+    /// A frame comes that has nothing to do with it.
+    Strange,
+    /// Bytes come that are no frame.
+    Garbage,
+    /// The process aborts in the middle.
+    Die,
+    /// The process stops in the middle.
+    Hang,
+}
+
+impl Unpacking {
+    fn called(value: &str) -> Result<Self> {
+        Ok(match value {
+            "ok" => Self::Ok,
+            "error" => Self::Error,
+            "short" => Self::Short,
+            "long" => Self::Long,
+            "huge" => Self::Huge,
+            "overflowing" => Self::Overflowing,
+            "outside" => Self::Outside,
+            "twice" => Self::Twice,
+            "early" => Self::Early,
+            "none" => Self::None,
+            "strange" => Self::Strange,
+            "garbage" => Self::Garbage,
+            "die" => Self::Die,
+            "hang" => Self::Hang,
+            _ => bail!("unpack={value}: no such way"),
+        })
+    }
 }
 
 impl Making {
@@ -78,7 +137,8 @@ impl Making {
             "long" => Self::Long,
             "huge" => Self::Huge,
             "die" => Self::Die,
-            _ => bail!("file={value}: one of ok, error, short, long, huge, die"),
+            "hang" => Self::Hang,
+            _ => bail!("file={value}: one of ok, error, short, long, huge, die, hang"),
         })
     }
 }
@@ -110,6 +170,7 @@ impl Default for Behaviour {
             measure_after: 0,
             measure: Load::Ok,
             file: Making::Ok,
+            unpack: Unpacking::Ok,
             memory_mib: 1024,
         }
     }
@@ -162,6 +223,7 @@ impl Behaviour {
             "measure" => self.measure = Load::called(option, value)?,
             "memory_mib" => self.memory_mib = number()?.into(),
             "file" => self.file = Making::called(value)?,
+            "unpack" => self.unpack = Unpacking::called(value)?,
             "load" => self.load = Load::called(option, value)?,
             _ => bail!("unknown option {option}"),
         }

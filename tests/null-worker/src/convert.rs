@@ -4,7 +4,8 @@ use anyhow::Result;
 use mains_wire::frames::{ConvertOrder, FromWorker};
 use tokio::sync::mpsc;
 
-use crate::behaviour::{Behaviour, Making, die};
+use crate::behaviour::{Behaviour, Making, die, hang};
+use crate::said;
 
 /// Bytes of the file: several pieces.
 const FILE_BYTES: usize = 1000;
@@ -21,7 +22,7 @@ pub(crate) async fn convert(
     file.resize(FILE_BYTES.max(file.len()), b'\n');
     let all = file.len() as u64;
     let (announced, pieces) = match behaviour.file {
-        Making::Ok | Making::Die => (all, file.len()),
+        Making::Ok | Making::Die | Making::Hang => (all, file.len()),
         Making::Error => {
             let refused = "the null worker was told to refuse this conversion".to_owned();
             frames.send(FromWorker::Error(refused)).await?;
@@ -34,12 +35,12 @@ pub(crate) async fn convert(
     frames.send(FromWorker::Writing { bytes: announced }).await?;
     for piece in file[..pieces].chunks(PIECE_BYTES) {
         frames.send(FromWorker::Piece(piece.to_vec())).await?;
-        if behaviour.file == Making::Die {
-            // What was said before reaches the daemon.
-            while frames.capacity() < frames.max_capacity() {
-                tokio::task::yield_now().await;
+        if matches!(behaviour.file, Making::Die | Making::Hang) {
+            said(frames).await;
+            if behaviour.file == Making::Die {
+                die();
             }
-            die();
+            hang();
         }
     }
     frames.send(FromWorker::Written).await?;

@@ -8,6 +8,7 @@ mod behaviour;
 mod convert;
 mod generate;
 mod sensitivity;
+mod unpack;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn pause(running: &HashMap<u64, Running>, number: u64, pause: bool) {
 }
 
 async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()> {
+    let raw = stream.try_clone()?;
     let (reading, writing) = UnixStream::from_std(stream)?.into_split();
     let (frames, queue) = mpsc::channel(QUEUED_FRAMES);
     let writer = tokio::spawn(write_all(queue, writing));
@@ -102,8 +104,11 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
             ToWorker::Convert(order) => {
                 convert::convert(&behaviour.with_file(&order.path)?, &order, &frames).await?;
             }
-            ToWorker::Pack(_) | ToWorker::Unpack(_) => {
-                let refused = "the null worker packs no weights and unpacks no tar".to_owned();
+            ToWorker::Unpack(path) => {
+                unpack::unpack(&behaviour.with_file(&path)?, &path, &frames, &raw).await?;
+            }
+            ToWorker::Pack(_) => {
+                let refused = "the null worker packs no weights".to_owned();
                 frames.send(FromWorker::Error(refused)).await?;
             }
             ToWorker::Sensitivity(order) => {
@@ -116,6 +121,13 @@ async fn serve(role: Role, stream: std::os::unix::net::UnixStream) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Waits until what was said has left for the daemon.
+async fn said(frames: &mpsc::Sender<FromWorker>) {
+    while frames.capacity() < frames.max_capacity() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Writes frames as they come, several in one system call when several wait.

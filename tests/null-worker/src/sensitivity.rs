@@ -8,6 +8,7 @@ use mains_wire::frames::{FromWorker, SensitivityOrder};
 use tokio::sync::mpsc;
 
 use crate::behaviour::{Behaviour, Load, die, hang};
+use crate::said;
 
 /// Nats a token of every group.
 const DAMAGE: f64 = 0.5;
@@ -54,10 +55,7 @@ pub(crate) async fn measure(
 }
 
 async fn misbehave(how: Load, frames: &mpsc::Sender<FromWorker>) -> Result<bool> {
-    // What was said before reaches the daemon.
-    while frames.capacity() < frames.max_capacity() {
-        tokio::task::yield_now().await;
-    }
+    said(frames).await;
     match how {
         Load::Ok => Ok(false),
         Load::Error => {

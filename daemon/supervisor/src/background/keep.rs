@@ -85,13 +85,18 @@ pub(crate) fn write_table(state_dir: &Path, model: &Digest, table: &[u8]) -> Res
     }
 }
 
+/// What the file at `path` is called until it is whole.
+pub(crate) fn partial(path: &Path) -> PathBuf {
+    path.with_extension(PARTIAL)
+}
+
 /// Writes the file of `bytes` bytes that a worker says to `path`.
 pub(crate) async fn receive(link: &mut Link, bytes: u64, path: &Path) -> Result<(), ReceiveError> {
     if bytes > MOST_IMPORTANCE.0 {
         let refused = format!("its importance has {}, more than {MOST_IMPORTANCE}", Bytes(bytes));
         return Err(LinkError::Refused(refused).into());
     }
-    let partial = path.with_extension(PARTIAL);
+    let partial = partial(path);
     let failed = |error: &io::Error| ReceiveError::Disk(full_or(error, path, bytes));
     let mut file = tokio::fs::File::create(&partial)
         .await

@@ -4,7 +4,7 @@
 //! [`schedule`] decides (pure), [`need`] says what memory it takes (pure), [`session`] carries one worker's turn out and [`keep`]
 //! writes the files. What was measured is kept after each group, so that a request, a crash or a power cut costs one group.
 
-mod keep;
+pub(crate) mod keep;
 pub(crate) mod need;
 mod schedule;
 mod session;
@@ -147,7 +147,17 @@ async fn turn(
     let Some(model) = model else {
         return now() + LOOK_EVERY;
     };
-    let end = measure(context, desk, model, config, threads).await;
+    // First what ends it, then whether it had come before. Until its record is kept nobody removes the model.
+    let Some((_turn, wanted)) = context.turn.background() else {
+        return now() + config.after.min(LOOK_EVERY);
+    };
+    if !context.has_files(&model.path) {
+        return now();
+    }
+    let end = match due(config, context.quiet_since(), now()) {
+        Ok(()) => measure(context, desk, model, config, threads, wanted).await,
+        Err(_) => End::Interrupted,
+    };
     tell(desk, model, &end);
     let again = match end {
         // Who has the devices need not be a model.

@@ -9,9 +9,10 @@ use mains_types::ModelFacts;
 use mains_wire::files::{MAX_SENSITIVITY_BYTES, read_sensitivity, write_sensitivity};
 use mains_wire::frames::{FromWorker, SensitivityOrder, ToWorker};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::keep::{self, ReceiveError};
-use super::schedule::{End, due};
+use super::schedule::End;
 use super::{BackgroundConfig, Desk, need, now};
 use crate::context::Context;
 use crate::devices::Freshness;
@@ -35,21 +36,15 @@ pub(super) struct Model {
     pub(super) facts: Arc<ModelFacts>,
 }
 
-/// Measures `model` until its table is kept or something else wants the devices.
+/// Measures `model` until its table is kept or something else wants the devices, as `wanted` tells.
 pub(super) async fn measure(
     context: &Arc<Context>,
     desk: &Desk,
     model: &Model,
     config: &BackgroundConfig,
     threads: Option<u32>,
+    wanted: watch::Receiver<()>,
 ) -> End {
-    // First what ends it, then whether it had come before.
-    let Some((_turn, wanted)) = context.turn.background() else {
-        return End::Interrupted;
-    };
-    if due(config, context.quiet_since(), now()).is_err() {
-        return End::Interrupted;
-    }
     let Ok(files) = Identity::of(&model.path) else {
         return End::Later("its files are not there".to_owned());
     };
@@ -144,32 +139,48 @@ async fn work(
     desk: &Desk,
     model: &Model,
     (order, limits): (SensitivityOrder, Limits),
-    mut wanted: watch::Receiver<()>,
+    wanted: watch::Receiver<()>,
 ) -> Result<Vec<u8>, End> {
-    let longest = order.time + BESIDE;
+    let mut until = Until::new(wanted, order.time + BESIDE);
     let starting = link::start(&*context.spawn, Role::Convert, limits);
-    let started = tokio::select! {
-        started = starting => started,
-        _ = wanted.changed() => return Err(End::Interrupted),
-    };
+    let started = until.or(starting).await?;
     let started = started.map_err(|error| End::Later(error.of(Role::Convert).to_string()))?;
     let Started {
         mut link,
         mut process,
         ..
     } = started;
-    let heard = tokio::select! {
-        heard = hear(&mut link, order, desk, model) => heard,
-        _ = wanted.changed() => Err(Ending::Known(End::Interrupted)),
-        () = tokio::time::sleep(longest) => Err(Ending::Known(End::Died(format!("took more than {} s", longest.as_secs())))),
-    };
-    let outcome = match heard {
+    let outcome = match hear(&mut link, order, desk, model, &mut until).await {
         Ok(table) => Ok(table),
         Err(Ending::Known(end)) => Err(end),
         Err(Ending::Link(error)) => Err(of_link(link::how(error, &mut *process).await)),
     };
     end(link, &mut *process, outcome.is_ok()).await;
     outcome
+}
+
+/// What ends a worker's turn while it is waited for. What is being written meanwhile is written to its end, so that nothing comes to
+/// the disk after the turn.
+struct Until {
+    wanted: watch::Receiver<()>,
+    at: Instant,
+    longest: Duration,
+}
+
+impl Until {
+    fn new(wanted: watch::Receiver<()>, longest: Duration) -> Self {
+        let at = Instant::now() + longest;
+        Self { wanted, at, longest }
+    }
+
+    /// What `work` gives, unless the turn ends before.
+    async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
+        tokio::select! {
+            done = work => Ok(done),
+            _ = self.wanted.changed() => Err(End::Interrupted),
+            () = tokio::time::sleep_until(self.at) => Err(End::Died(format!("took more than {} s", self.longest.as_secs()))),
+        }
+    }
 }
 
 /// Why a worker's words ended before its table.
@@ -182,6 +193,12 @@ enum Ending {
 impl From<LinkError> for Ending {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
+    }
+}
+
+impl From<End> for Ending {
+    fn from(end: End) -> Self {
+        Self::Known(end)
     }
 }
 
@@ -207,13 +224,14 @@ async fn hear(
     order: SensitivityOrder,
     desk: &Desk,
     model: &Model,
+    until: &mut Until,
 ) -> Result<Vec<u8>, Ending> {
     let mut told = 0;
     let mut wants_importance = order.importance.is_none();
     let send = link.writer.send(ToWorker::Sensitivity(order));
     send.await.map_err(LinkError::from)?;
     loop {
-        let next = tokio::time::timeout(SILENCE, link.next()).await;
+        let next = until.or(tokio::time::timeout(SILENCE, link.next())).await?;
         match next.map_err(|_| LinkError::Slow(SILENCE))?? {
             FromWorker::Measuring { done, of } => {
                 let part = TOLD_PARTS * u64::from(done) / u64::from(of.max(1));
@@ -230,10 +248,11 @@ async fn hear(
             FromWorker::Writing { bytes } if wants_importance => {
                 wants_importance = false;
                 let path = Store::importance(&desk.state_dir, &model.facts.digest);
-                keep::receive(link, bytes, &path).await?;
+                until.or(keep::receive(link, bytes, &path)).await??;
             }
             FromWorker::Writing { bytes } => {
-                return Ok(keep::receive_into_memory(link, bytes, MAX_SENSITIVITY_BYTES).await?);
+                let table = keep::receive_into_memory(link, bytes, MAX_SENSITIVITY_BYTES);
+                return Ok(until.or(table).await??);
             }
             FromWorker::Error(words) => return Err(LinkError::Refused(words).into()),
             other => return Err(LinkError::Unexpected(link::name(&other)).into()),

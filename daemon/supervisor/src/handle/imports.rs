@@ -1,6 +1,7 @@
 //! Models come into the store and leave it. `mainsd` counts, hashes and links; what the files mean is a worker's to say.
 
 mod export;
+mod removal;
 mod unpack;
 
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mains_contract::Bytes;
-use mains_store::{Library, Removed, Store, StoreError};
+use mains_store::{Library, StoreError};
 use mains_types::{
     Digest, ImportKind, ImportRequest, ImportState, Manifest, ModelFacts, ModelKind, ModelSource, Origin,
     StoredFile,
@@ -18,8 +19,9 @@ use tokio::sync::mpsc;
 pub use export::Export;
 
 use super::{Inner, Supervisor};
-use crate::model::Model;
-use crate::{ModelState, SensitivityState, SupervisorError};
+use crate::error::taken;
+use crate::uses::Use;
+use crate::{SensitivityState, SupervisorError};
 
 /// Steps that wait for whoever listens; progress beyond them is dropped, its next word says more.
 const QUEUED_STEPS: usize = 16;
@@ -146,9 +148,11 @@ impl Supervisor {
     ) -> Result<mpsc::Receiver<ImportStep>, SupervisorError> {
         let asked = id.clone();
         let request = self.on_disk(move |library| library.request(&asked)).await?;
+        let using = self.inner.context.uses.begin(&request.name, Use::Import)?;
         let (steps, receiver) = mpsc::channel(QUEUED_STEPS);
         let supervisor = self.clone();
         tokio::spawn(async move {
+            let _using = using;
             let name = request.name.clone();
             let last = match supervisor.finish(&id, request, digests, &steps).await {
                 Ok(imported) => {
@@ -251,6 +255,8 @@ impl Supervisor {
             .await?;
         self.inner.context.moved(arrived, &placed.path);
         self.look_again();
+        // It may be measured as soon as nothing else runs.
+        self.inner.context.background.changed.notify_one();
         Ok(Imported {
             name: request.name,
             family: facts.family.clone(),
@@ -259,105 +265,6 @@ impl Supervisor {
             files: manifest.files.len(),
             shared: placed.shared,
         })
-    }
-
-    /// Takes an imported model out of the catalogue and off the disk; one that is loaded only when it is to be unloaded first.
-    /// Drops an unfinished import as well.
-    ///
-    /// # Errors
-    /// [`SupervisorError::Store`] when it was not imported or is in use, [`SupervisorError::UnknownModel`].
-    pub async fn remove(&self, name: &str, unload: bool) -> Result<Option<Removed>, SupervisorError> {
-        let Some(model) = self.find(name) else {
-            let asked = name.to_owned();
-            let dropped = self.on_disk(move |library| {
-                let id = library.unfinished(&asked)?;
-                id.map(|id| library.discard(&id)).transpose()
-            });
-            return match dropped.await? {
-                Some(()) => Ok(None),
-                None => Err(self.unknown(name)),
-            };
-        };
-        let source = model.source();
-        if let Some(why) = why_it_stays(&source) {
-            return Err(taken(name, &why));
-        }
-        if self.is_in_use(&model) {
-            if !unload {
-                return Err(taken(
-                    name,
-                    "is loaded; end it with `mains unload` first, or remove it with --unload",
-                ));
-            }
-            model.unload().await;
-        }
-        let mut removed = {
-            let name = name.to_owned();
-            self.on_disk(move |library| library.remove(&name)).await?
-        };
-        self.look_again();
-        let freed = self.remove_made(&removed.manifest).await?;
-        removed.bytes += freed;
-        tracing::info!(model = name, bytes = %removed.bytes, "removed");
-        if let Some(problem) = &removed.left {
-            tracing::warn!(%problem, "files of a removed model are left; the next start removes them");
-        }
-        Ok(Some(removed))
-    }
-
-    /// Whether the catalogue has that model still, under another name.
-    async fn is_known(&self, manifest: &Manifest) -> Result<bool, SupervisorError> {
-        let (manifests, _) = self.on_disk(Library::manifests).await?;
-        if manifests.values().any(|other| other.model == manifest.model) {
-            return Ok(true);
-        }
-        for other in self.models() {
-            // Files of another size are another model; those beside a folder's own count in its size.
-            let may_be = other.path.is_dir() || other.bytes == manifest.bytes();
-            if other.origin != Origin::Imported
-                && may_be
-                && let Ok(facts) = self.inner.context.facts(&other.path).await
-                && facts.digest == manifest.model
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Removes what was measured and made of a model that is gone, unless another name has it. Returns its bytes.
-    async fn remove_made(&self, manifest: &Manifest) -> Result<Bytes, SupervisorError> {
-        if self.is_known(manifest).await? {
-            return Ok(Bytes::ZERO);
-        }
-        let model = manifest.model;
-        let mut freed = Bytes::ZERO;
-        for (path, bytes) in self.inner.context.shelf.of_model(model).await? {
-            self.inner.context.shelf.remove(path).await;
-            freed += bytes;
-        }
-        let state_dir = self.current().config.state_dir.clone();
-        for path in [
-            Store::sensitivity(&state_dir, &model),
-            Store::importance(&state_dir, &model),
-            Store::measuring(&state_dir, &model),
-        ] {
-            match tokio::fs::remove_file(&path).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    tracing::warn!(%error, path = %path.display(), "what was measured of a removed model is left");
-                }
-                _ => {}
-            }
-        }
-        Ok(freed)
-    }
-
-    fn is_in_use(&self, model: &Model) -> bool {
-        let state = model.status(tokio::time::Instant::now().into_std()).state;
-        !matches!(
-            state,
-            ModelState::Stopped | ModelState::Failed | ModelState::Backoff
-        )
     }
 
     /// What is known of a model on disk. Its files are read when they were not before.
@@ -419,25 +326,4 @@ impl Inner {
 fn tell(steps: &mpsc::Sender<ImportStep>, phase: ImportPhase, done: Bytes, of: Option<Bytes>) {
     // Nobody may listen, and a full queue will say more with its next word.
     let _dropped = steps.try_send(ImportStep::Progress { phase, done, of });
-}
-
-fn taken(name: &str, why: &str) -> SupervisorError {
-    let (name, why) = (name.to_owned(), why.to_owned());
-    StoreError::Taken { name, why }.into()
-}
-
-/// Why a model that was not imported can not be removed.
-fn why_it_stays(source: &ModelSource) -> Option<String> {
-    match source.origin {
-        Origin::Imported => None,
-        Origin::Embedded => Some("comes with mains and stays".to_owned()),
-        Origin::Configured => Some(format!(
-            "is in the configuration; remove [models.{}] there and run `mains reload`",
-            source.name
-        )),
-        Origin::Folder => Some(format!(
-            "was not imported; remove {} by hand",
-            source.path.display()
-        )),
-    }
 }

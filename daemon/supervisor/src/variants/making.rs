@@ -9,6 +9,7 @@ use mains_wire::frames::{FromWorker, ToWorker};
 
 use super::{Held, Progress, Step};
 use crate::context::Context;
+use crate::error::taken;
 use crate::link::{self, Link, LinkError, Started, name};
 use crate::{Limits, Role, SupervisorError};
 
@@ -27,6 +28,8 @@ pub(super) struct Making {
     /// What it is; by what it is known again is filled in.
     pub(super) record: FileRecord,
     pub(super) step: Step,
+    /// Whose files it is made of: when that is removed, the making ends.
+    pub(super) model: String,
 }
 
 /// Has a worker make a file, and keeps it, held.
@@ -49,6 +52,7 @@ pub(super) async fn make(
         Err(Failure::Link(error)) => Err(link::how(error, &mut *process).await.of(Role::Convert)),
         Err(Failure::Store(error)) => Err(error.into()),
         Err(Failure::Ending) => Err(SupervisorError::ShuttingDown),
+        Err(Failure::Removed(model)) => Err(taken(&model, "is being removed")),
         Ok(held) => Ok(held),
     };
     // The file is all that counts; the end needs no waiting for.
@@ -62,6 +66,8 @@ enum Failure {
     Store(StoreError),
     /// The daemon ends.
     Ending,
+    /// The model goes.
+    Removed(String),
 }
 
 impl From<LinkError> for Failure {
@@ -77,6 +83,8 @@ async fn take(
     making: Making,
     progress: &(impl Fn(Progress) + Sync),
 ) -> Result<Held, Failure> {
+    // Before the look at what is removed: either it is seen there, or the removal waits for this.
+    let begun = context.shelf.making(making.record.model);
     let send = link.writer.send(making.order).await;
     send.map_err(LinkError::from)?;
     let bytes = match next(link).await? {
@@ -90,11 +98,14 @@ async fn take(
         }
         other => return Err(LinkError::Unexpected(name(&other)).into()),
     };
-    let (shelf, path) = (context.shelf.clone(), making.path);
+    let (shelf, path) = (context.shelf.clone(), making.path.clone());
     let (mut file, held) = blocking(move || shelf.begin(path, bytes)).await?;
     loop {
         if context.is_draining() {
             return Err(Failure::Ending);
+        }
+        if context.uses.is_removed(&making.model) {
+            return Err(Failure::Removed(making.model));
         }
         file = match next(link).await? {
             FromWorker::Piece(piece) => written(file, move |file| file.write(&piece)).await?,
@@ -108,8 +119,10 @@ async fn take(
             bytes,
         });
     }
-    let record = making.record;
+    let (record, shelf) = (making.record, context.shelf.clone());
     let finish = move || {
+        // It is named even when nobody waits for it any more, and is in the making until then.
+        let _begun = begun;
         file.finish(|stamp, sha256| {
             write_record(&FileRecord {
                 bytes: stamp.bytes,
@@ -117,7 +130,9 @@ async fn take(
                 sha256,
                 ..record
             })
-        })
+        })?;
+        shelf.verified(making.path);
+        Ok(())
     };
     blocking(finish).await?;
     Ok(held)

@@ -140,6 +140,15 @@ impl Wanted<'_> {
         })
     }
 
+    /// Whether the variant among `files` is what was made, to its last byte: its head alone is looked at when it is taken. Weights that
+    /// are packed are checked by whoever loads them.
+    pub(crate) async fn is_whole(&self, files: &Files) -> bool {
+        match self.variant_path() {
+            Some(path) if path == files.path => self.context.shelf.is_whole(path).await,
+            _ => true,
+        }
+    }
+
     /// Where its variant is to be; `None` when the model's own files have its types.
     fn variant_path(&self) -> Option<PathBuf> {
         let is_changed = !self.changed().is_empty();
@@ -202,6 +211,7 @@ impl Wanted<'_> {
                 .saturating_add(1 << 20),
             record: self.record(),
             step: Step::Types,
+            model: model.clone(),
         };
         let held = make(self.context, making, progress).await?;
         tracing::info!(%model, weights = %self.plan.weights, path = %path.display(), "the variant is there");
@@ -267,6 +277,7 @@ impl Wanted<'_> {
                 .saturating_add(64 << 20),
             record: self.record(),
             step: Step::Layout,
+            model: self.settings.source.name.clone(),
         };
         match make(self.context, making, progress).await {
             Ok(_held) => Ok(true),

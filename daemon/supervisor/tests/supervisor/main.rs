@@ -3,6 +3,7 @@
 
 mod background;
 mod bench;
+mod imports;
 mod lives;
 mod measure;
 mod requests;

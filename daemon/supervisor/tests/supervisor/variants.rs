@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use mains_contract::{BlockFormat, Bytes};
-use mains_store::Store;
-use mains_supervisor::{ModelState, SupervisorConfig, VariantState};
-use mains_types::{Demand, GenerationErrorKind as Kind, GroupSensitivity, Policy, Sensitivity};
-use mains_wire::files::write_sensitivity;
+use mains_store::{Cache, Store};
+use mains_supervisor::{ModelConfig, ModelState, SupervisorConfig, VariantState};
+use mains_types::{Demand, Digest, GenerationErrorKind as Kind, GroupSensitivity, Policy, Sensitivity};
+use mains_wire::files::{FileRecord, read_record, write_record, write_sensitivity};
 
-use crate::bench::{self, Bench, all};
+use crate::bench::{self, Bench, LONG, all};
 
 /// A model that is to be loaded in fewer bytes than it is stored in: its only tensor becomes `Q8_0`.
 async fn bench(options: &str, change: impl FnOnce(&mut SupervisorConfig)) -> Bench {
@@ -76,6 +76,71 @@ async fn a_variant_is_made_once_and_named_in_rows() {
     std::fs::write(&path, &whole[..10]).unwrap();
     all(bench.generate("c", "m", 1).await.unwrap()).await.1.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), whole);
+}
+
+/// Makes the variant something else than its record says it is, where no head shows it. The digest that it had.
+fn damage(bench: &Bench) -> Digest {
+    let path = Cache::record(&made(bench)[0]);
+    let record = read_record(&std::fs::read(&path).unwrap()).unwrap();
+    let damaged = FileRecord {
+        sha256: Some(Digest([9; 32])),
+        ..record.clone()
+    };
+    std::fs::write(&path, write_record(&damaged)).unwrap();
+    record.sha256.unwrap()
+}
+
+fn recorded(bench: &Bench) -> Option<Digest> {
+    let record = std::fs::read(Cache::record(made(bench).first()?)).ok()?;
+    read_record(&record).ok()?.sha256
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_beyond_its_head_is_found_once_and_made_again() {
+    let first = bench("", |_| {}).await;
+    let prepare = async |bench: &Bench| {
+        bench
+            .supervisor
+            .prepare("m", &Demand::default(), |_| ())
+            .await
+            .unwrap()
+    };
+    let ready = prepare(&first).await;
+    let whole = damage(&first);
+    // What this daemon has written itself it does not read again.
+    prepare(&first).await;
+    assert_eq!(recorded(&first), Some(Digest([9; 32])));
+    let same = |bench: &Bench| {
+        let mut config = SupervisorConfig::new(bench.folder.path().join("state"));
+        let mut model = ModelConfig::new("m", bench.folder.path().join("m.null"));
+        model.demand.policy = Some(Policy::Speed);
+        config.models.push(model);
+        config
+    };
+    let config = same(&first);
+    let second = first.again(config).await;
+    assert_eq!(prepare(&second).await, ready);
+    assert_eq!(
+        recorded(&second),
+        Some(whole),
+        "it was made again before it was packed"
+    );
+    damage(&second);
+    let config = same(&second);
+    let third = second.again(config).await;
+    all(third.generate("a", "m", 1).await.unwrap()).await.1.unwrap();
+    let loads = || third.supervisor.status().totals.loads.get("m").copied();
+    let again = async {
+        while loads() != Some(2) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LONG, again)
+        .await
+        .expect("it is loaded again");
+    assert_eq!(recorded(&third), Some(whole));
+    assert_eq!(all(third.generate("b", "m", 1).await.unwrap()).await, (1, Ok(())));
+    assert_eq!(loads(), Some(2), "one that is whole is not loaded again");
 }
 
 #[tokio::test]

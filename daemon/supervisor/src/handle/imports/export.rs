@@ -11,7 +11,9 @@ use mains_wire::frames::{ConvertOrder, FromWorker, ToWorker};
 use tokio::sync::mpsc;
 
 use super::Supervisor;
+use crate::error::taken;
 use crate::link::{self, LinkError, Started, name};
+use crate::uses::{Use, Using};
 use crate::{Limits, Role, SupervisorError};
 
 /// Bytes that are read of a file at once.
@@ -42,8 +44,9 @@ impl Supervisor {
         if let Some(digest) = Digest::from_hex(what) {
             let state_dir = self.current().config.state_dir.clone();
             return match self.inner.context.shelf.weights(digest).await? {
-                Some(weights) => read_file(Store::variant(&state_dir, &weights)).await,
-                None => Err(super::taken(
+                // Whoever removes it meanwhile takes the name: what is open is read to its end.
+                Some(weights) => read_file(Store::variant(&state_dir, &weights), None).await,
+                None => Err(taken(
                     what,
                     "is no variant on disk: `mains prepare` makes one and prints its digest, `mains show MODEL` lists them; \
                      a model at its own types is exported by its name",
@@ -51,14 +54,20 @@ impl Supervisor {
             };
         }
         let path = self.known(what)?.source().path;
+        let using = self.inner.context.uses.begin(what, Use::Export)?;
         let files = model_files(&path);
         if path.is_file() && files.len() == 1 {
-            return read_file(path).await;
+            return read_file(path, Some(using)).await;
         }
-        self.convert(&path, files).await
+        self.convert(&path, files, using).await
     }
 
-    async fn convert(&self, path: &Path, readable: Vec<PathBuf>) -> Result<Export, SupervisorError> {
+    async fn convert(
+        &self,
+        path: &Path,
+        readable: Vec<PathBuf>,
+        using: Using,
+    ) -> Result<Export, SupervisorError> {
         let limits = Limits {
             readable,
             memory: None,
@@ -81,7 +90,10 @@ impl Supervisor {
             Err(error) => return Err(link::how(error, &mut *started.process).await.of(Role::Convert)),
         };
         let (sender, pieces) = mpsc::channel(QUEUED_PIECES);
-        tokio::spawn(hand_on(started, bytes, sender));
+        tokio::spawn(async move {
+            let _using = using;
+            hand_on(started, bytes, sender).await;
+        });
         Ok(Export { bytes, pieces })
     }
 }
@@ -120,8 +132,8 @@ async fn hand_on(mut started: Started, bytes: Bytes, pieces: mpsc::Sender<Result
     link::end(Some(started.link), &mut *started.process).await;
 }
 
-/// The bytes of a file as it is.
-async fn read_file(path: PathBuf) -> Result<Export, SupervisorError> {
+/// The bytes of a file as it is, which is used as `using` says until they are read.
+async fn read_file(path: PathBuf, using: Option<Using>) -> Result<Export, SupervisorError> {
     let failed = |path: &Path, error: &std::io::Error| StoreError::Io {
         action: "read",
         path: path.to_owned(),
@@ -140,6 +152,7 @@ async fn read_file(path: PathBuf) -> Result<Export, SupervisorError> {
     let (mut file, bytes) = opened.map_err(|error| failed(&path, &error))?;
     let (sender, pieces) = mpsc::channel(QUEUED_PIECES);
     tokio::task::spawn_blocking(move || {
+        let _using = using;
         let mut rest = bytes;
         while rest > 0 {
             let wanted = usize::try_from(rest).unwrap_or(READ_BYTES).min(READ_BYTES);
