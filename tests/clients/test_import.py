@@ -1,7 +1,6 @@
 """Models are brought in, checked and taken out again by `mains import` and `mains rm`."""
 import hashlib
 import io
-import json
 import os
 import pathlib
 import shutil
@@ -145,45 +144,6 @@ def other(path):
 def made_of(daemon):
     folders = ("content", "incoming", "names", "variants", "packed", "measured")
     return {name: found for name in folders if (found := sorted(os.listdir(daemon.state / "models" / name)))}
-
-
-def converting(daemon):
-    """The worker that makes a file, if there is one now."""
-    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").glob("*/children"):
-        for pid in task.read_text().split():
-            try:
-                if b"convert" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                    return int(pid)
-            except FileNotFoundError:
-                pass
-    return None
-
-
-def test_a_model_in_preparation_is_not_removed(own_daemon):
-    daemon = own_daemon()
-    path = other(daemon.folder / "other.gguf")
-    imported(daemon, path, "m")
-    digest = daemon.json("show", "m")["digest"]
-    names = [row.split() for row in daemon.mains("plan", "m", "--explain").stdout.splitlines()]
-    tensors = {row[0] for row in names if row and row[0].endswith(".weight")} or {"token_embd.weight"}
-    groups = [{"name": name, "tensors": [name], "damages": [["Q4_K", 0.001], ["BF16", 0.0]]} for name in sorted(tensors)]
-    measured = daemon.state / "models" / "measured"
-    measured.mkdir(exist_ok=True)
-    (measured / f"{digest}.json").write_text(json.dumps({"version": 1, "model": digest, "groups": groups, "kv": [["F16", 0.0]], "whole": []}))
-    command = [BIN / "mains", "--socket", daemon.socket, "prepare", "m", "--policy", "speed"]
-    preparing = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    worker = until("a worker makes the variant", lambda: converting(daemon) or preparing.poll() is not None)
-    assert preparing.poll() is None, preparing.stderr.read()
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        refused_now = daemon.mains("rm", "m", "--unload")
-        assert refused_now.returncode == 1 and "m is being prepared" in refused_now.stderr, refused_now.stderr
-    finally:
-        os.kill(worker, signal.SIGCONT)
-    assert preparing.wait(60) == 0, preparing.stderr.read()
-    assert len(made_of(daemon)["variants"]) == 2
-    assert daemon.mains("rm", "m").returncode == 0
-    assert made_of(daemon) == {}
 
 
 def test_a_model_in_measurement_goes_with_all_that_was_measured(own_daemon):
