@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MAINS_BIN", ROOT / "target" / "release"))
 FAMILIES = ROOT / "tests/fixtures/families"
+PILOT = ROOT / "daemon/store/pilot/pilot.gguf"
 
 
 def worker(*arguments, **options):

@@ -4,6 +4,7 @@ In F32, with keys and values in F32, little but the files' meaning can differ: t
 own driver makes of the same file, so that what quantizing costs is left out. All distances are the largest difference of log-softmax in
 standard deviations of the logits; of an encoder, of hidden states in theirs.
 """
+import json
 import re
 import shutil
 
@@ -11,7 +12,8 @@ import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from peer import FAMILIES, Unloadable, convert, distance, distances, hidden_distance, our_logits, peer_hidden, peer_logits
+from peer import (FAMILIES, PILOT, ROOT, Unloadable, convert, distance, distances, hidden_distance, our_logits, peer_hidden, peer_logits,
+                  worker)
 from variants import LIMITS, without_limit
 
 # In F32. Families with GELU, as encoders are, get more: llama.cpp 0.3.36 takes it from a table in F16, and Gemma 4's shared states make much of it.
@@ -24,6 +26,9 @@ FORMS = {"BF16": (0.1, 0.15), "Q8_0": (0.2, 0.4), "Q4_K": (0.2, 0.4)}
 # the first bound alone. Gemma 4 makes more of every rounding, as its fixture's own distance between float32 and float64 shows.
 FEW_FAR = {"deepseek_v3", "glm4_moe", "gpt_oss", "mixtral", "qwen2_moe", "qwen3_5_text", "qwen3_moe", "qwen3_next"}
 GEMMA4 = {"BF16": (0.2, 3), "Q8_0": (0.6, 3), "Q4_K": (0.6, 3)}
+
+# The pilot in formats made with error feedback: the bound of most positions, and that of all, by the same rounding.
+FEEDBACK = (0.08, 0.6)
 
 
 def fixtures(output):
@@ -84,3 +89,23 @@ def test_the_peer_reads_other_formats_as_we_do(name, form, tmp_path):
     print(f"{name} in {form}: {numpy.median(found):.3f}, at most {found.max():.3f}")
     most, all_ = GEMMA4[form] if name == "gemma4_text" else FORMS[form]
     assert numpy.median(found) < most and (found.max() < all_ or name in FEW_FAR)
+
+
+@pytest.fixture(scope="module")
+def moments(tmp_path_factory):
+    """What flows into the pilot's matrices, with the mean products of columns that error feedback works by."""
+    file = tmp_path_factory.mktemp("moments") / "importance.gguf"
+    worker("importance", "--model", PILOT, "--out", file)
+    return file
+
+
+@pytest.mark.parametrize("form", ["Q6_K", "Q5_K", "Q4_K", "Q3_K", "Q2_K", "IQ4_XS", "IQ4_NL", "Q5_0", "Q4_0"])
+def test_the_peer_reads_what_error_feedback_made(form, moments, tmp_path):
+    file = tmp_path / "model.gguf"
+    worker("convert", "--from", PILOT, "--to", file, "--format", form, "--importance", moments)
+    questions = json.loads((ROOT / "tests/fixtures/exam/exam.json").read_text())
+    ids = numpy.concatenate([question["prompt"] + question["answer"] for question in questions])[:8 * 256].reshape(8, 256)
+    positions = numpy.arange(256)
+    found = distances(peer_logits(file, ids, positions, tmp_path), our_logits(file, ids, tmp_path, "cpu"))
+    print(f"{form}: {numpy.median(found):.4f}, at most {found.max():.3f}")
+    assert numpy.median(found) < FEEDBACK[0] and found.max() < FEEDBACK[1]

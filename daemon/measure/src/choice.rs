@@ -79,6 +79,41 @@ pub fn choose(
     })
 }
 
+/// Types for all groups, by a table alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Solution {
+    /// The type of each tensor.
+    pub formats: Formats,
+    /// Bytes of all groups.
+    pub bytes: Bytes,
+    /// What the table's damages add up to.
+    pub added: f64,
+}
+
+/// The types of least damage by `table` in at most `budget` bytes.
+///
+/// # Errors
+/// [`MeasureError::Choice`] when the budget is below the smallest types.
+pub fn solve(
+    groups: &[GroupOfTensors],
+    table: &[GroupSensitivity],
+    budget: Bytes,
+) -> Result<Solution, MeasureError> {
+    let knapsack = items(groups, table);
+    let picks = least_damage(&knapsack, budget)?.picks;
+    let picked = || {
+        knapsack
+            .iter()
+            .zip(&picks)
+            .map(|(group, pick)| group.candidates[*pick])
+    };
+    Ok(Solution {
+        formats: formats(&knapsack, &picks),
+        bytes: picked().map(|candidate| candidate.bytes).sum(),
+        added: picked().map(|candidate| candidate.damage).sum(),
+    })
+}
+
 /// The knapsack of a table.
 fn items(groups: &[GroupOfTensors], table: &[GroupSensitivity]) -> Vec<Group> {
     let damage = |group: &GroupOfTensors, format: BlockFormat| {

@@ -51,18 +51,34 @@ impl<'a> Evaluator<'a> {
         importance: &'a Importance,
         texts: &'a Texts,
     ) -> Result<Self, MeasureError> {
-        let mut base = Vec::new();
-        logits(driver, &model.graph, &model.weights, texts, |row| {
-            base.extend_from_slice(row)
-        })?;
-        Ok(Self {
+        let mut evaluator = Self {
             driver,
             model,
             importance,
             texts,
-            base,
+            base: Vec::new(),
             made: BTreeMap::new(),
-        })
+        };
+        evaluator.onto(texts)?;
+        Ok(evaluator)
+    }
+
+    /// Goes on with other texts; tensors that were quantized are kept.
+    ///
+    /// # Errors
+    /// [`MeasureError::Driver`] when the model can not be loaded or the device fails.
+    pub fn onto(&mut self, texts: &'a Texts) -> Result<(), MeasureError> {
+        // Freed first: one set of logits is what memory is reserved for.
+        self.base = Vec::new();
+        self.texts = texts;
+        let base = &mut self.base;
+        logits(
+            self.driver,
+            &self.model.graph,
+            &self.model.weights,
+            texts,
+            |row| base.extend_from_slice(row),
+        )
     }
 
     /// KL divergence of another opening of the model, such as one with smaller caches, by position that counts.

@@ -12,8 +12,9 @@ mod importance;
 mod score;
 mod sensitivity;
 mod texts;
+mod whole;
 
-pub use choice::{Choice, choose};
+pub use choice::{Choice, Solution, choose, solve};
 pub use divergence::{Divergence, Interval, bootstrap, compare};
 pub use error::MeasureError;
 pub use evaluator::{Evaluate, Evaluator, Formats, logits};
@@ -22,6 +23,22 @@ pub use importance::importance;
 pub use score::scores;
 pub use sensitivity::{Measured, Measurement, rank_agreement};
 pub use texts::{Outputs, Texts, each_row};
+pub use whole::measure_whole;
 
-/// The calibration text: several languages, code, JSON, calls of tools and a long document, written for this.
-pub const CALIBRATION: &str = include_str!("../calibration.txt");
+/// The calibration text, written for this: prose in nearly thirty languages, code in a dozen, JSON and other data,
+/// conversations with calls of tools, and a long document.
+pub const CALIBRATION: &str = concat!(
+    include_str!("../calibration/mixed.txt"),
+    "\n",
+    include_str!("../calibration/prose.txt"),
+    "\n",
+    include_str!("../calibration/languages.txt"),
+    "\n",
+    include_str!("../calibration/code.txt"),
+    "\n",
+    include_str!("../calibration/data.txt"),
+    "\n",
+    include_str!("../calibration/chat.txt"),
+    "\n",
+    include_str!("../calibration/long.txt"),
+);

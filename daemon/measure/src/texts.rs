@@ -109,6 +109,29 @@ impl Texts {
         Ok((self.first(chosen)?, last))
     }
 
+    /// The texts in which something counts, in parts of at most `positions` that count, or of one text.
+    #[must_use]
+    pub fn batches(&self, positions: usize) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        let mut room = 0;
+        for (row, mask) in self.rows.iter().zip(&self.masks) {
+            let count = mask.iter().filter(|counts| **counts).count();
+            if count == 0 {
+                continue;
+            }
+            if batches.is_empty() || count > room {
+                batches.push(Self::default());
+                room = positions;
+            }
+            room = room.saturating_sub(count);
+            if let Some(batch) = batches.last_mut() {
+                batch.rows.push(row.clone());
+                batch.masks.push(mask.clone());
+            }
+        }
+        batches
+    }
+
     /// Limits to load a model under for these texts, one at a time.
     #[must_use]
     pub fn limits(&self) -> StepLimits {

@@ -8,7 +8,7 @@ use mains_driver_cpu::{CpuDriver, CpuOptions};
 use mains_driver_reference::ReferenceDriver;
 use mains_engine::importance::Importance;
 use mains_engine::models::{Model, ModelOptions};
-use mains_measure::{Evaluate, Evaluator, Formats, Texts, groups, importance, scores};
+use mains_measure::{Divergence, Evaluate, Evaluator, Formats, Texts, groups, importance, scores};
 
 fn pilot() -> Model {
     pilot_with(BlockFormat::F32)
@@ -104,6 +104,23 @@ fn fewer_bits_damage_more_and_importance_less() {
 }
 
 #[test]
+fn texts_measured_in_batches_are_told_as_those_measured_at_once() {
+    let model = pilot();
+    let (texts, driver, plain) = (texts(&model), cpu(), Importance::default());
+    let formats = all_in(&model, BlockFormat::Q4_K);
+    let mut evaluator = Evaluator::new(&driver, &model, &plain, &texts).unwrap();
+    let at_once = evaluator.divergence(&formats).unwrap();
+    let batches = texts.batches(1);
+    assert_eq!(batches.len(), 2);
+    let mut each = Divergence::default();
+    for batch in &batches {
+        evaluator.onto(batch).unwrap();
+        each.append(evaluator.divergence(&formats).unwrap());
+    }
+    assert_eq!(each, at_once);
+}
+
+#[test]
 fn smaller_caches_damage_more() {
     let model = pilot();
     let (texts, driver, plain) = (texts(&model), cpu(), Importance::default());
@@ -187,6 +204,26 @@ fn texts_are_parted_without_overlap() {
     assert_eq!(parted(9, 0), (rows.clone(), rows.clone()));
     let one = texts.first(1).unwrap();
     assert_eq!(one.split(1, 1).unwrap(), (one.clone(), one));
+}
+
+#[test]
+fn batches_have_room_for_what_counts_in_them() {
+    let rows: Vec<Vec<u32>> = (0..6).map(|id| vec![id; 4]).collect();
+    let mask = |count: usize| (0..4).map(|at| at < count).collect::<Vec<_>>();
+    let masks = vec![mask(2), mask(0), mask(3), mask(1), mask(4), mask(1)];
+    let texts = Texts::new(rows, masks, 10, 4).unwrap();
+    let counts = |positions| {
+        let batches = texts.batches(positions);
+        batches.iter().map(Texts::positions).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(5), [5, 5, 1]);
+    assert_eq!(counts(3), [2, 3, 1, 4, 1]);
+    assert_eq!(counts(100), [11]);
+    assert_eq!(
+        texts.batches(100)[0].rows().len(),
+        5,
+        "a text in which nothing counts is in none"
+    );
 }
 
 #[test]

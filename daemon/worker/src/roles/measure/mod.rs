@@ -10,13 +10,14 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mains_contract::{BlockFormat, Bytes, Driver};
 use mains_engine::importance::{Importance, MOMENTS, MOMENTS_WIDTH};
 use mains_engine::models::{Model, ModelOptions};
 use mains_formats::{Array, GgufWriter, TensorSpec, Value};
 use mains_measure::{
-    Choice, Evaluate, Evaluator, Measurement, Texts, choose, groups, importance, rank_agreement, scores,
+    Choice, Divergence, Evaluator, Formats, Interval, Measurement, Texts, choose, groups, importance,
+    rank_agreement, scores,
 };
 use serde_json::json;
 
@@ -84,8 +85,9 @@ pub(crate) struct Measured {
     /// Texts to measure and choose by, at most; the first of them.
     #[arg(long, value_name = "N", default_value_t = 64)]
     rows: usize,
-    /// Texts that nothing is chosen by and predictions are made on, at most and at most half; the last of them.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    /// Texts that nothing is chosen by and predictions are made on, at most and at most half; the last of them. Means of 128 texts
+    /// of 256 tokens are a third off at times.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
     held_back: usize,
     /// The driver that computes.
     #[arg(long, value_name = "NAME", default_value = "cpu")]
@@ -249,26 +251,29 @@ fn measure_whole(
     importance: &Importance,
     opened: &Opened,
 ) -> Result<Vec<(f64, f64, u64)>> {
-    let mut evaluator = Evaluator::new(&*opened.driver, &opened.model, importance, &opened.held_back)?;
-    let mut found = Vec::new();
-    for budget in whole::budgets(measurement.groups()) {
-        // A budget below the smallest types has no choice.
-        if let Ok(choice) = choose(
-            measurement.groups(),
-            &measurement.table(),
-            budget,
-            1,
-            &mut evaluator,
-        ) {
-            eprintln!(
-                "whole choice of {}: {:.3e} nats a token",
-                choice.bytes, choice.measured
-            );
-            found.push((choice.added, choice.measured, choice.bytes.0));
-        }
+    let solutions = whole::solutions(measurement.groups(), &measurement.table());
+    let choices: Vec<_> = solutions.iter().map(|solution| &solution.formats).collect();
+    let found = held_back(opened, importance, &choices)?;
+    let mut whole = Vec::new();
+    for (solution, found) in solutions.iter().zip(found) {
+        let (bytes, typical) = (solution.bytes, found.typical());
+        eprintln!("whole choice of {bytes}: {typical:.3e} nats a token");
+        whole.push((solution.added, typical, bytes.0));
     }
-    found.sort_by(|left, right| left.0.total_cmp(&right.0));
-    Ok(found)
+    whole.sort_by(|left, right| left.0.total_cmp(&right.0));
+    Ok(whole)
+}
+
+/// What each of `choices` costs on the texts that are held back.
+fn held_back(opened: &Opened, importance: &Importance, choices: &[&Formats]) -> Result<Vec<Divergence>> {
+    let batches = opened.held_back.batches(texts::most_positions(&opened.model));
+    let Some(first) = batches.first() else {
+        bail!("nothing counts in the texts that are held back")
+    };
+    let mut evaluator = Evaluator::new(&*opened.driver, &opened.model, importance, first)?;
+    Ok(whole::on_batches(&mut evaluator, &batches, choices, &mut || {
+        true
+    })?)
 }
 
 /// Score and divergence of each group that was measured, in its coarsest type.
@@ -310,15 +315,17 @@ pub(crate) fn run_choose(arguments: &ChooseArguments, out: &mut impl Write) -> R
         &mut evaluator,
     )?;
     let total = Bytes(choice.bytes.0 + rest.0);
-    let mut held_back = Evaluator::new(driver, model, &importance, &opened.held_back)?;
-    let predicted = held_back.divergence(&choice.formats)?.mean();
+    drop(evaluator);
+    let found = held_back(&opened, &importance, &[&choice.formats])?;
+    let found = found.first().context("a choice was measured on no text")?;
+    let (predicted, Interval { mean, low, high }) = (found.typical(), found.interval());
     replace(
         &arguments.plan,
         &serde_json::to_vec_pretty(&plan(model, &choice, total, predicted))?,
     )?;
     writeln!(
         out,
-        "{total} of weights, {predicted:.3e} nats a token predicted; {:.3e} on the texts that chose, {:.3e} by the table, gap {:.4}",
+        "{total} of weights, {predicted:.3e} nats a token predicted; on the texts held back {mean:.3e} in the mean ({low:.3e} to {high:.3e}), {:.3e} on the texts that chose, {:.3e} by the table, gap {:.4}",
         choice.measured, choice.added, choice.gap
     )?;
     Ok(())

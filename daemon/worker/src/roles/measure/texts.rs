@@ -114,26 +114,69 @@ fn of_exam(file: &[u8]) -> Result<Rows> {
     questions.into_iter().map(row).collect()
 }
 
-/// At most `rows` pieces of the calibration text, from all of its parts.
-pub(crate) fn calibration(model: &Model, rows: usize) -> Result<Texts> {
-    let (ids, masks) = pieces(model, CALIBRATION)?;
-    let step = ids.len().div_ceil(rows.max(1)).max(1);
-    let some = ids.into_iter().zip(masks).step_by(step).unzip();
-    let (ids, masks): Rows = some;
-    Ok(Texts::new(ids, masks, model.info.vocabulary, model.info.context)?)
+/// Bytes of the unquantized model's logits that are kept at a time: 512 MiB are 900 positions of a vocabulary of 150,000, which
+/// take a model of 8 billion weights on two cores about two minutes.
+const LOGITS_BYTES: usize = 512 << 20;
+
+/// Positions whose logits have room in [`LOGITS_BYTES`], at least one piece's.
+pub(crate) fn most_positions(model: &Model) -> usize {
+    let logits = model.info.vocabulary as usize * size_of::<f32>();
+    (LOGITS_BYTES / logits.max(1)).max(PIECE_TOKENS)
 }
 
+/// A fourth of the calibration text tells what was chosen by the rest: a few positions carry most of a divergence, so that it
+/// takes many.
+const HELD_BACK_SHARE: usize = 4;
+
+/// Pieces of the calibration text to measure and choose by, and those that are held back; both from all of its parts.
+pub(crate) fn calibration(model: &Model) -> Result<(Texts, Texts)> {
+    let (ids, masks) = pieces(model, CALIBRATION)?;
+    let all = Texts::new(ids, masks, model.info.vocabulary, model.info.context)?;
+    Ok(all.split(usize::MAX, all.rows().len() / HELD_BACK_SHARE)?)
+}
+
+/// A text's pieces, in an order in which those that follow each other are from all over the text.
 fn pieces(model: &Model, text: &str) -> Result<Rows> {
     let ids = Vocabulary::of(model)?.tokenizer.encode_text(text)?;
-    let pieces = ids.chunks(PIECE_TOKENS);
-    Ok(pieces
-        .map(|piece| (piece.to_vec(), vec![true; piece.len()]))
+    let pieces: Vec<&[u32]> = ids.chunks(PIECE_TOKENS).collect();
+    let order = spread(pieces.len()).into_iter();
+    Ok(order
+        .map(|index| (pieces[index].to_vec(), vec![true; pieces[index].len()]))
         .unzip())
+}
+
+/// The numbers below `count`, so that any run of them is spread evenly: ordered by the fractions of multiples of the golden ratio
+/// (additive recurrence; Kuipers and Niederreiter, Uniform Distribution of Sequences, 1974).
+fn spread(count: usize) -> Vec<usize> {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|index| GOLDEN.wrapping_mul(*index as u64));
+    order
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of_exam;
+    use proptest::prelude::*;
+
+    use super::{of_exam, spread};
+
+    proptest! {
+        /// A run of a fourth of all pieces has a share of each half and each quarter of the text.
+        #[test]
+        fn runs_of_pieces_are_from_all_over(count in 64..2000_usize, from in 0..1000_usize) {
+            let order = spread(count);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(sorted, (0..count).collect::<Vec<_>>());
+            let length = count / 4;
+            let from = from % (count - length);
+            for quarter in 0..4 {
+                let inside = order[from..from + length].iter().filter(|index| **index * 4 / count == quarter);
+                let share = inside.count();
+                prop_assert!(share * 8 >= length && share * 8 <= 3 * length, "{} of {}", share, length);
+            }
+        }
+    }
 
     #[test]
     fn the_positions_before_an_answers_tokens_count() {

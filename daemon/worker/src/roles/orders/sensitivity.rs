@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use mains_contract::{BlockFormat, Driver, OutputName};
 use mains_engine::importance::Importance;
 use mains_engine::models::{Model, ModelOptions};
-use mains_measure::{Evaluator, Measured, Measurement, choose, groups, importance, scores};
-use mains_types::{GroupSensitivity, Sensitivity};
+use mains_measure::{Evaluator, Measured, Measurement, Solution, Texts, groups, importance, scores};
+use mains_types::Sensitivity;
 use mains_wire::files::write_sensitivity;
 use mains_wire::frames::{FromWorker, SensitivityOrder};
 
@@ -23,9 +23,13 @@ use crate::inbox::{Inbox, Outbox};
 use crate::roles::convert::importance as read_importance;
 use crate::roles::measure::{caches, texts, whole, write_importance};
 
-/// Logits of the unquantized model that are kept: 512 MiB are 900 positions of a vocabulary of 150,000, which take a model of 8
-/// billion weights on two cores about two minutes.
-const LOGITS_BYTES: usize = 512 << 20;
+/// Weights times positions that importance is measured with: a model of 8 billion weights flows over 7,500 positions, in a quarter of
+/// an hour on two cores. That is twice what moments in runs of 256 columns need, all that a model of this size has room for.
+const WEIGHED: u64 = 60_000_000_000_000;
+
+/// Texts that whole choices are measured on, for each that groups are: there are a few choices and hundreds of groups, and what is
+/// told of choices is what is promised.
+const HELD_BACK_TIMES: usize = 4;
 
 /// How often pings are answered.
 const BEAT: Duration = Duration::from_secs(1);
@@ -105,8 +109,13 @@ fn measure(order: &SensitivityOrder, teller: &Teller) -> Result<()> {
     );
     let driver = drivers::open("cpu", drivers::threads(order.threads))?;
     drivers::check(&*driver, &model.graph, &model.formats())?;
-    let texts = texts::calibration(&model, most_texts(order, &model))?;
-    let importance = weigh(order, (&model, &*driver), teller)?;
+    let (chosen_by, held_back) = texts::calibration(&model)?;
+    let importance = weigh(order, (&model, &*driver), &chosen_by, teller)?;
+    // As mainsd reserved memory for.
+    let positions = texts::most_positions(&model).min(order.texts as usize * texts::PIECE_TOKENS);
+    let texts = chosen_by.first((positions / texts::PIECE_TOKENS).max(1))?;
+    let held_back = held_back.first(HELD_BACK_TIMES.saturating_mul(order.texts as usize).max(1))?;
+    let batches = held_back.batches(positions);
     let mut evaluator = Evaluator::new(&*driver, &model, &importance, &texts)?;
     let known = measure_groups(order, &model, &mut evaluator, began, teller)?;
 
@@ -117,12 +126,14 @@ fn measure(order: &SensitivityOrder, teller: &Teller) -> Result<()> {
         .collect::<Result<Vec<_>, _>>()?;
     let measurement = Measurement::new(groups, scores, 0, &known);
     let rows = measurement.table();
-    let whole = measure_whole(order, (&measurement, &rows), &mut evaluator, began);
+    // Before whole choices, which take all the time that is left.
     let kv = if began.elapsed() < order.time {
         caches::damages(&order.path, &*driver, &evaluator)?
     } else {
         Vec::new()
     };
+    let solutions = whole::solutions(measurement.groups(), &rows);
+    let whole = measure_whole(order, &solutions, (&mut evaluator, &batches), began)?;
     let table = Sensitivity {
         model: order.model,
         groups: rows,
@@ -132,26 +143,22 @@ fn measure(order: &SensitivityOrder, teller: &Teller) -> Result<()> {
     teller.say(Said::File(write_sensitivity(&table)))
 }
 
-/// As many texts as are asked for and as [`LOGITS_BYTES`] has room for.
-fn most_texts(order: &SensitivityOrder, model: &Model) -> usize {
-    let logits = model.info.vocabulary as usize * size_of::<f32>() * texts::PIECE_TOKENS;
-    let room = LOGITS_BYTES / logits.max(1);
-    room.min(order.texts as usize).max(1)
-}
-
 /// What errors cost by what flows into matrices: from the file of an earlier worker, or measured and said. That takes one pass
-/// and no logits are kept, so it is of all texts.
+/// and no logits are kept, so it is of all `texts` that there is time for.
 fn weigh(
     order: &SensitivityOrder,
     (model, driver): (&Model, &dyn Driver),
+    texts: &Texts,
     teller: &Teller,
 ) -> Result<Importance> {
     if order.importance.is_some() {
         return read_importance(order.importance.as_deref());
     }
-    let texts = texts::calibration(model, usize::MAX)?;
+    let positions = WEIGHED / model.info.parameters.max(1);
+    let pieces = usize::try_from(positions).unwrap_or(usize::MAX) / texts::PIECE_TOKENS;
+    let texts = &texts.first(pieces.max(1))?;
     let of = texts.rows().len();
-    let found = importance(driver, model, &texts, |done| {
+    let found = importance(driver, model, texts, |done| {
         // A connection that is gone is noticed at the next word that matters.
         let _gone = teller.progress(done, of);
     })?;
@@ -203,26 +210,23 @@ fn measured((name, damage): (String, f64)) -> Measured {
     Measured { name, damage }
 }
 
-/// What whole choices of types add up to and what they were found to cost, both growing.
-fn measure_whole(
+/// What whole choices of types add up to and what they were found to cost on texts that are held back, both growing.
+fn measure_whole<'a>(
     order: &SensitivityOrder,
-    (measurement, rows): (&Measurement, &[GroupSensitivity]),
-    evaluator: &mut Evaluator<'_>,
+    solutions: &[Solution],
+    (evaluator, batches): (&mut Evaluator<'a>, &'a [Texts]),
     began: Instant,
-) -> Vec<(f64, f64)> {
+) -> Result<Vec<(f64, f64)>> {
+    let choices: Vec<_> = solutions.iter().map(|solution| &solution.formats).collect();
+    let mut go_on = || order.whole && began.elapsed() < order.time;
+    let found = whole::on_batches(evaluator, batches, &choices, &mut go_on)?;
     let mut whole: Vec<(f64, f64)> = Vec::new();
-    for budget in whole::budgets(measurement.groups()).into_iter().rev() {
-        if !order.whole || began.elapsed() >= order.time {
-            break;
-        }
-        // A budget below the smallest types has no choice.
-        let Ok(choice) = choose(measurement.groups(), rows, budget, 1, evaluator) else {
-            continue;
-        };
-        let (added, found) = whole.last().copied().unwrap_or_default();
-        if choice.added >= added && choice.measured >= found {
-            whole.push((choice.added, choice.measured));
+    for (solution, found) in solutions.iter().zip(found) {
+        let (added, before) = whole.last().copied().unwrap_or_default();
+        let found = found.typical();
+        if solution.added >= added && found >= before {
+            whole.push((solution.added, found));
         }
     }
-    whole
+    Ok(whole)
 }
