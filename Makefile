@@ -21,7 +21,7 @@ bench: ## What SPECIFICATION.md states, measured on this machine.
 deb: ## The Debian package, in target/debian.
 	@packaging/build-deb.sh
 
-crash: ## 500 rounds of kill -9 against the ledger's promise.
+crash: ## 500 rounds of kill -9 against the promises of the ledger, and as many against those of the store.
 	@MAINS_CRASH_ROUNDS=500 scripts/test.sh crash
 
 systemd-test: ## The units under systemd 252 and 257, booted with systemd-nspawn; as root.

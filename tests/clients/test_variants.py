@@ -142,6 +142,44 @@ def test_a_file_that_is_damaged_beyond_its_head_is_made_again(speedy):
     assert path.read_bytes() == whole and "damaged beyond its head" in daemon.said()
 
 
+def making(daemon):
+    """The worker that makes a file, if there is one now."""
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if f"\nPPid:\t{daemon.process.pid}\n" in (folder / "status").read_text() and b"convert-for-daemon" in (folder / "cmdline").read_bytes().split(b"\0"):
+                return int(folder.name)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return None
+
+
+def test_a_model_in_preparation_is_not_removed(own_daemon, measured):
+    daemon = own_daemon()
+    data = PILOT.read_bytes()
+    path = daemon.folder / "other.gguf"
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert daemon.mains("import", path, "--name", "m").returncode == 0
+    digest = daemon.json("show", "m")["digest"]
+    kept = daemon.state / "models" / "measured"
+    kept.mkdir(exist_ok=True)
+    (kept / f"{digest}.json").write_text((measured / f"{DIGEST}.json").read_text().replace(DIGEST, digest))
+    command = [BIN / "mains", "--socket", daemon.socket, "prepare", "m", "--policy", "speed"]
+    preparing = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    worker = until("a worker makes the variant", lambda: making(daemon) or preparing.poll() is not None)
+    assert preparing.poll() is None, preparing.stderr.read()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        refused = daemon.mains("rm", "m", "--unload")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert refused.returncode == 1 and "m is being prepared" in refused.stderr, refused.stderr
+    assert preparing.wait(60) == 0, preparing.stderr.read()
+    assert files(daemon, "variants") and files(daemon, "packed")
+    assert daemon.mains("rm", "m").returncode == 0
+    folders = ("content", "incoming", "names", "variants", "packed", "measured")
+    assert {name: os.listdir(daemon.state / "models" / name) for name in folders} == dict.fromkeys(folders, [])
+
+
 def test_a_daemon_that_is_killed_leaves_nothing(speedy):
     daemon = speedy()
     command = [BIN / "mains", "--socket", daemon.socket, "prepare", "pilot"]

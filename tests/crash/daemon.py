@@ -73,13 +73,13 @@ class Stream:
 
 
 class Daemon:
-    """`mainsd` in the foreground with the null worker, its state in `folder`."""
+    """`mainsd` in the foreground with a worker, the null one where no other is named, its state in `folder`."""
 
-    def __init__(self, folder, models):
+    def __init__(self, folder, models, worker="mains-null-worker", arguments=()):
         self.socket = folder / "mains.sock"
         self.log = folder / "log"
         self.command = [BIN / "mainsd", "--serve", "--socket", self.socket, "--state-dir", folder / "state"]
-        self.command += ["--worker", BIN / "mains-null-worker"]
+        self.command += ["--worker", BIN / worker, *arguments]
         for name, path in models.items():
             self.command += ["--model", f"{name}={path}"]
         self.start()
@@ -99,12 +99,13 @@ class Daemon:
         self.process.wait()
         self.process.stdout.close()
 
-    def kill_worker(self):
-        """Kills the worker that runs a model, if there is one now."""
+    def kill_worker(self, *commands):
+        """Kills the workers that were started by one of `commands`, those that run models where none is given, if there are any now."""
+        commands = commands or (b"run",)
         for pid in self.children():
             try:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if b"run" in words:
+                if any(command in words for command in commands):
                     os.kill(pid, signal.SIGKILL)
             except (FileNotFoundError, ProcessLookupError):
                 pass

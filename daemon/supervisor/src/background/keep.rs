@@ -1,5 +1,6 @@
 //! What is kept of measurements: the files beside models. They are written whole or not at all.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,9 @@ pub(crate) fn open_folder(state_dir: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(&folder).map_err(|error| failed("make", &error))?;
     for entry in std::fs::read_dir(&folder).map_err(|error| failed("read", &error))? {
         let path = entry.map_err(|error| failed("read", &error))?.path();
-        if path.extension().is_some_and(|extension| extension == PARTIAL) {
+        // What `write_whole` had not renamed yet, too.
+        let unfinished = |name: &OsStr| name == PARTIAL || name.as_encoded_bytes().starts_with(b"tmp");
+        if path.extension().is_some_and(unfinished) {
             std::fs::remove_file(&path).map_err(|error| disk("remove", &path, &error))?;
         }
     }
@@ -258,6 +261,7 @@ mod tests {
         write(state.path(), &MODEL, &record).unwrap();
         let measured = state.path().join("models/measured");
         std::fs::write(measured.join("x.partial"), "half").unwrap();
+        std::fs::write(measured.join("x.tmp12"), "half").unwrap();
         open_folder(state.path()).unwrap();
         assert_eq!(read(state.path(), &MODEL), record);
         assert_eq!(std::fs::read_dir(&measured).unwrap().count(), 1);

@@ -106,6 +106,8 @@ impl Desk {
 pub(crate) async fn run(supervisor: Supervisor, context: Arc<Context>) {
     let desk = &context.background;
     let mut seen = Seen::default();
+    // What a crash has left goes at once, also where nothing is measured; where that fails, each turn tries again and tells.
+    let _opened = seen.open(&desk.state_dir).await;
     while !context.is_draining() {
         let until = match supervisor.background() {
             (Some(config), threads) => turn(&supervisor, &context, &mut seen, &config, threads).await,
