@@ -19,6 +19,9 @@ use crate::bench::{Bench, LONG, all};
 /// Longer than any silence of a worker that makes or reads files is borne.
 const SILENCE: Duration = Duration::from_mins(3);
 
+/// What passes on the wall from one such silence on the clock to the next.
+const STEP: Duration = Duration::from_millis(50);
+
 /// What is in a folder of the store.
 fn kept(bench: &Bench, folder: &str) -> Vec<String> {
     let Ok(files) = std::fs::read_dir(bench.folder.path().join("state/models").join(folder)) else {
@@ -68,20 +71,18 @@ async fn finish(
 
 /// How it ends.
 async fn end(mut steps: mpsc::Receiver<ImportStep>) -> Result<Imported, SupervisorError> {
-    let last = async {
-        loop {
-            match steps.recv().await.unwrap() {
-                ImportStep::Progress { .. } => {}
-                ImportStep::Imported(imported) => return Ok(imported),
-                ImportStep::Failed(error) => return Err(error),
-            }
+    loop {
+        match steps.recv().await.unwrap() {
+            ImportStep::Progress { .. } => {}
+            ImportStep::Imported(imported) => return Ok(imported),
+            ImportStep::Failed(error) => return Err(error),
         }
-    };
-    tokio::time::timeout(LONG, last).await.expect("it ends in time")
+    }
 }
 
 async fn import(bench: &Bench, kind: ImportKind, options: &str) -> Result<Imported, SupervisorError> {
-    end(finish(bench, kind, options).await?).await
+    let end = end(finish(bench, kind, options).await?);
+    tokio::time::timeout(LONG, end).await.expect("it ends in time")
 }
 
 async fn import_gguf(bench: &Bench, options: &str) {
@@ -108,11 +109,19 @@ async fn until<T>(what: &str, mut is: impl FnMut() -> Option<T>) -> T {
     reached.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
-/// The clock goes on by more than a worker may be silent.
-async fn wait_out() {
-    tokio::time::pause();
-    tokio::time::advance(SILENCE).await;
-    tokio::time::resume();
+/// What `work` gives, while the clock goes on by more than a worker may be silent, again and again: when `work` begins to wait for it is
+/// not told.
+async fn out_of_patience<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    for _ in 0..LONG.as_millis() / STEP.as_millis() {
+        if let Ok(done) = tokio::time::timeout(STEP, &mut work).await {
+            return done;
+        }
+        tokio::time::pause();
+        tokio::time::advance(SILENCE).await;
+        tokio::time::resume();
+    }
+    panic!("a worker that is silent is waited for without an end")
 }
 
 #[tokio::test]
@@ -164,8 +173,7 @@ async fn a_worker_that_falls_silent_in_a_tar_is_ended_and_meanwhile_the_import_i
     assert!(stays(&bench.supervisor).await.contains("m is being imported"));
     let again = finish(&bench, ImportKind::Tar, "unpack=hang").await;
     assert!(again.unwrap_err().to_string().contains("m is being imported"));
-    wait_out().await;
-    let error = end(steps).await.unwrap_err().to_string();
+    let error = out_of_patience(end(steps)).await.unwrap_err().to_string();
     assert!(error.contains("did not answer for 120 s"), "{error}");
     assert_no_debris(&bench, "silence");
 }
@@ -208,8 +216,7 @@ async fn a_model_that_is_prepared_is_not_removed_before_that_ends() {
         why.contains("m is being prepared") && why.contains("mains prepare"),
         "{why}"
     );
-    wait_out().await;
-    let ended = tokio::time::timeout(LONG, preparing).await.unwrap().unwrap();
+    let ended = out_of_patience(preparing).await.unwrap();
     assert!(ended.unwrap_err().to_string().contains("did not answer"));
     bench.supervisor.remove("m", false).await.unwrap();
     assert_no_debris(&bench, "after a preparation");
