@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, by package name: deps.sh build | test | deb. Does nothing, and asks nobody, when all is there.
+# Installs what is missing on Debian, by package name: deps.sh build | test | peers | deb. Does nothing, and asks nobody, when all is there.
 set -euo pipefail
 packages=(gcc libc6-dev pkg-config libsystemd-dev)
 case ${1:-build} in
   build) ;;
   test) packages+=(python3 python3-venv) ;;
+  peers) packages+=(python3 python3-venv g++) ;;
   deb) packages+=(python3) ;;
-  *) echo "deps.sh: build, test or deb" >&2; exit 2 ;;
+  *) echo "deps.sh: build, test, peers or deb" >&2; exit 2 ;;
 esac
 missing=()
 for package in "${packages[@]}"; do
