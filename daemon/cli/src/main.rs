@@ -6,6 +6,7 @@ mod commands;
 mod exit;
 mod lines;
 mod output;
+mod paragraph;
 mod progress;
 mod sending;
 mod sensitivity;

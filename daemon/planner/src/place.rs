@@ -188,16 +188,30 @@ fn attempts<'a>(devices: &[&'a Device], demand: &Demand) -> Vec<Vec<Vec<&'a Devi
     } else {
         1
     };
-    ranks.push(
-        devices[..alone.min(devices.len())]
-            .iter()
-            .map(|device| vec![*device])
-            .collect(),
-    );
+    let mut different: Vec<&Device> = Vec::new();
+    for device in &devices[..alone.min(devices.len())] {
+        if !different.iter().any(|known| are_alike(known, device)) {
+            different.push(device);
+        }
+    }
+    ranks.push(different.into_iter().map(|device| vec![device]).collect());
     for count in 2..=order.len() {
         ranks.push(vec![order[..count].to_vec()]);
     }
     ranks
+}
+
+/// Whether a model alone on one of them is planned as on the other: the first has its plan then, or the reason why not.
+fn are_alike(one: &Device, other: &Device) -> bool {
+    let of = |device: &Device| {
+        let shared = device.memory.is_some_and(|memory| memory.shared);
+        (device.kind, free(device), shared, device.health.state)
+    };
+    of(one) == of(other)
+        && one.usable_by == other.usable_by
+        && one.drivers == other.drivers
+        && one.health.reasons == other.health.reasons
+        && one.unusable_because == other.unusable_because
 }
 
 /// The plan that a choice is.

@@ -4,6 +4,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use mains_contract::Bytes;
 use mains_types::model_files;
 
 use crate::StoreError;
@@ -39,6 +40,22 @@ impl Identity {
         entries.sort();
         Ok(Self(entries))
     }
+
+    /// A line for each file, the same if and only if all of it is: to be kept over restarts.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line =
+            |(name, device, inode, bytes, seconds, nanoseconds): &(std::ffi::OsString, _, _, _, _, _)| {
+                format!("{device} {inode} {bytes} {seconds}.{nanoseconds} {name:?}")
+            };
+        self.0.iter().map(line).collect()
+    }
+
+    /// Bytes of all the files together.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.0.iter().map(|(_, _, _, bytes, _, _)| Bytes(*bytes)).sum()
+    }
 }
 
 fn entry(name: std::ffi::OsString, of: &Metadata) -> (std::ffi::OsString, u64, u64, u64, i64, i64) {
@@ -58,6 +75,8 @@ mod tests {
         fs::write(&file, "one").unwrap();
         let (before, folder_before) = (Identity::of(&file).unwrap(), Identity::of(folder.path()).unwrap());
         assert_eq!(before, Identity::of(&file).unwrap());
+        assert_eq!(before.lines(), Identity::of(&file).unwrap().lines());
+        assert_eq!(before.bytes(), mains_contract::Bytes(3));
         let whole = folder.path().join("m-00001-of-00002.gguf");
         fs::write(&whole, "one").unwrap();
         let alone = Identity::of(&whole).unwrap();
@@ -66,6 +85,7 @@ mod tests {
         fs::write(folder.path().join("new"), "two").unwrap();
         fs::rename(folder.path().join("new"), &file).unwrap();
         assert_ne!(before, Identity::of(&file).unwrap());
+        assert_ne!(before.lines(), Identity::of(&file).unwrap().lines());
         assert_ne!(folder_before, Identity::of(folder.path()).unwrap());
         assert!(
             Identity::of(&folder.path().join("none"))

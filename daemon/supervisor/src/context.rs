@@ -60,7 +60,7 @@ impl Context {
         let reservations = Arc::new(Mutex::new(Reservations::default()));
         Self {
             devices: Devices::new(&spawn, Arc::clone(&reservations)),
-            inspector: Inspector::new(Arc::clone(&spawn)),
+            inspector: Inspector::new(Arc::clone(&spawn), &state_dir),
             tables: Tables::new(state_dir.clone()),
             shelf,
             works: Works::default(),

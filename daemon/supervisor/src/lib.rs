@@ -10,6 +10,7 @@ mod background;
 mod config;
 mod context;
 mod devices;
+mod digests;
 mod error;
 mod handle;
 mod inspect;

@@ -8,10 +8,12 @@ use anyhow::Context;
 use mains_contract::Bytes;
 use mains_wire::http::{ErrorBody, PlanBody};
 use serde_json::json;
+use unicode_width::UnicodeWidthStr;
 
 use crate::args::{DemandArgs, PlanArgs};
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
+use crate::paragraph::{columns, labelled};
 use crate::table::{Align, Table, bar};
 use crate::{output, size};
 
@@ -31,7 +33,7 @@ pub(crate) async fn run(client: &Client, args: &PlanArgs) -> anyhow::Result<Exit
             if args.json {
                 output::json(&plan)?;
             } else {
-                output::text(&render(&plan, args.explain))?;
+                output::text(&render(&plan, args.explain, columns()))?;
             }
             Ok(Exit::Ok)
         }
@@ -79,55 +81,81 @@ pub(super) fn no_plan(json: bool, reason: &str, body: &[u8]) -> anyhow::Result<(
     if json {
         return output::json(&json!({ "no_plan": { "reason": reason, "nearest": nearest } }));
     }
-    let mut text = format!("no plan: {reason}\n");
-    for demand in nearest {
-        text.push_str(&format!("would fit: {}\n", demand.words));
-    }
-    output::text(&text)
+    let words: Vec<&str> = nearest.iter().map(|demand| demand.words.as_str()).collect();
+    output::text(&refusal(reason, &words, columns()))
 }
 
-/// The plan as text: where, how much of what, in which types and what other types would be.
-fn render(plan: &PlanBody, explain: bool) -> String {
-    let mut text = format!("model     {}\nvariant   {}\n", plan.model, plan.variant);
-    for part in &plan.segments {
-        text.push_str(&format!(
-            "layers    {} to {} on {} (driver {})\n",
-            part.first_layer, part.last_layer, part.device, part.driver
-        ));
-    }
-    text.push_str(&format!(
-        "context   {} tokens, {} sequences at once, keys and values in {}\n",
-        plan.context, plan.parallel, plan.kv_type
-    ));
-    text.push_str(&format!("types     {}\n", types(plan)));
-    text.push_str(&files(plan));
-    text.push_str(&quality(plan));
-    text.push_str(&speed(plan));
-    text.push('\n');
-    text.push_str(&memory(plan));
-    if !plan.around.is_empty() {
-        text.push('\n');
-        text.push_str(&around(plan));
-    }
-    if explain {
-        text.push('\n');
-        text.push_str(&rules(plan));
+/// Why there is no plan and what has one, as text.
+fn refusal(reason: &str, nearest: &[&str], columns: Option<usize>) -> String {
+    let mut text = labelled("no plan", reason, columns);
+    for words in nearest {
+        text.push_str(&labelled("would fit", words, columns));
     }
     text
 }
 
-/// A line on the files that a load maps, when that is known.
-fn files(plan: &PlanBody) -> String {
-    let Some(prepared) = &plan.prepared else {
-        return String::new();
-    };
+/// The plan as text, on lines of at most `columns` where they can be broken: where, how much of what, in which types and what
+/// other types would be.
+fn render(plan: &PlanBody, explain: bool, columns: Option<usize>) -> String {
+    let mut text = String::new();
+    let mut line = |label, words: &str| text.push_str(&labelled(label, words, columns));
+    line("model", &plan.model);
+    line("variant", &plan.variant);
+    for part in &plan.segments {
+        let layers = match (part.first_layer, part.last_layer) {
+            (first, last) if first == last => format!("{first}"),
+            (first, last) => format!("{first} to {last}"),
+        };
+        line(
+            "layers",
+            &format!("{layers} on {} (driver {})", part.device, part.driver),
+        );
+    }
+    let sequences = counted(plan.parallel.into(), "sequence");
+    line(
+        "context",
+        &format!(
+            "{} tokens, {sequences} at once, keys and values in {}",
+            plan.context, plan.kv_type
+        ),
+    );
+    line("types", &types(plan));
+    if let Some(words) = files(plan) {
+        line("files", &words);
+    }
+    line("quality", &quality(plan));
+    if let Some(words) = speed(plan) {
+        line("speed", &words);
+    }
+    text.push('\n');
+    text.push_str(&memory(plan));
+    if !plan.around.is_empty() {
+        text.push('\n');
+        text.push_str(&around(plan, columns));
+    }
+    if explain {
+        text.push('\n');
+        text.push_str(&rules(plan, columns));
+    }
+    text
+}
+
+/// `1 tensor`, `2 tensors`.
+fn counted(count: u64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
+}
+
+/// On the files that a load maps, when that is known.
+fn files(plan: &PlanBody) -> Option<String> {
+    let prepared = plan.prepared.as_ref()?;
     let variant = match prepared.variant.as_str() {
         "stored" => "its types are those of its files",
         "ready" => "the file of its types is there",
         _ => "the file of its types is made at the first load, or by `mains prepare`",
     };
     let packed = if prepared.packed { "are" } else { "are not" };
-    format!("files     {variant}; its weights {packed} packed for the driver\n")
+    Some(format!("{variant}; its weights {packed} packed for the driver"))
 }
 
 /// Every byte by use.
@@ -157,70 +185,114 @@ fn memory(plan: &PlanBody) -> String {
     table.render()
 }
 
-/// A line on the predicted damage.
+/// On the predicted damage.
 fn quality(plan: &PlanBody) -> String {
+    /// The gap up to which a choice was searched for; only a file that is there leaves a larger one.
+    const SEARCHED: f64 = 1e-3;
     let Some(kl) = plan.predicted.kl else {
-        return "quality   as its files have it: no damage was measured, so types stay as they are\n"
-            .to_owned();
+        return "as its files have it: no damage was measured, so types stay as they are".to_owned();
+    };
+    let why = if plan.gap > SEARCHED {
+        ": a file of these types is there and hardly worse than one that would have to be made"
+    } else {
+        ""
     };
     format!(
-        "quality   KL divergence of {} nats a token predicted; types within {:.2} % of the best ({})\n",
+        "KL divergence of {} nats a token predicted; types within {:.2} % of the best ({}){why}",
         digits(kl),
         100.0 * plan.gap,
         plan.policy
     )
 }
 
-/// A line on the predicted speed, when there is one.
-fn speed(plan: &PlanBody) -> String {
-    let Some(decode) = plan.predicted.decode_tokens_per_s else {
-        return String::new();
-    };
+/// On the predicted speed, when there is one.
+fn speed(plan: &PlanBody) -> Option<String> {
+    let decode = plan.predicted.decode_tokens_per_s?;
     let prefill = plan
         .predicted
         .prefill_tokens_per_s
         .map(|speed| format!("{speed:.0} tokens/s of a prompt, "));
-    format!(
-        "speed     {}{decode:.0} tokens/s of an answer are predicted for one sequence\n",
+    Some(format!(
+        "{}{decode:.0} tokens/s of an answer are predicted for one sequence",
         prefill.unwrap_or_default(),
-    )
+    ))
 }
 
-/// Quality against bytes, around the plan.
-fn around(plan: &PlanBody) -> String {
-    let mut table = Table::new(&[
+/// How much a row of quality against bytes tells, the most first.
+const DETAILS: [Details; 3] = [
+    Details {
+        bar: true,
+        bytes: true,
+    },
+    Details {
+        bar: true,
+        bytes: false,
+    },
+    Details {
+        bar: false,
+        bytes: false,
+    },
+];
+
+/// What a row has beside its figures.
+#[derive(Clone, Copy)]
+struct Details {
+    /// The damage as a bar.
+    bar: bool,
+    /// The bytes of its types.
+    bytes: bool,
+}
+
+/// Quality against bytes, around the plan, with as much as fits into `columns`.
+fn around(plan: &PlanBody, columns: Option<usize>) -> String {
+    let mut drawn = DETAILS.map(|details| around_with(plan, details)).into_iter();
+    let fits = |table: &String| {
+        let widest = table.lines().map(UnicodeWidthStr::width).max();
+        columns.is_none_or(|columns| widest.is_none_or(|widest| widest <= columns))
+    };
+    let narrowest = around_with(plan, DETAILS[DETAILS.len() - 1]);
+    drawn.find(fits).unwrap_or(narrowest)
+}
+
+fn around_with(plan: &PlanBody, details: Details) -> String {
+    let mut columns = vec![
         ("", Align::Left),
         ("WEIGHTS", Align::Right),
         ("TOTAL", Align::Right),
         ("KL", Align::Right),
-        ("", Align::Left),
-        ("TYPES", Align::Left),
-    ]);
+    ];
+    columns.extend(details.bar.then_some(("", Align::Left)));
+    columns.push(("MOST OF IT", Align::Left));
+    let mut table = Table::new(&columns);
     let worst = plan.around.iter().map(|row| row.kl).fold(0.0, f64::max);
     for row in &plan.around {
         let largest = row.types.iter().take(3);
         let types: Vec<String> = largest
-            .map(|(name, bytes)| format!("{name} {}", Bytes(*bytes)))
+            .map(|(name, bytes)| match details.bytes {
+                true => format!("{name} {}", Bytes(*bytes)),
+                false => name.clone(),
+            })
             .collect();
         let mark = match (row.chosen, row.fits) {
             (true, _) => "->",
             (false, true) => "",
             (false, false) => "too large",
         };
-        table.row([
+        let mut cells = vec![
             mark.to_owned(),
             Bytes(row.weights).to_string(),
             Bytes(row.total).to_string(),
             digits(row.kl),
-            share_bar(row.kl, worst),
-            types.join(", "),
-        ]);
+        ];
+        cells.extend(details.bar.then(|| share_bar(row.kl, worst)));
+        cells.push(types.join(", "));
+        table.row(cells);
     }
     table.render()
 }
 
 /// By which rule the plan was made, and every tensor's type.
-fn rules(plan: &PlanBody) -> String {
+fn rules(plan: &PlanBody, columns: Option<usize>) -> String {
     let rule = match plan.policy.as_str() {
         "quality" => {
             "types of the least damage that leave room for 4096 tokens, then context, then sequences"
@@ -231,7 +303,7 @@ fn rules(plan: &PlanBody) -> String {
              (unasked at most 8), then better types with what is left"
         }
     };
-    let mut text = format!("policy    {}: {rule}\n", plan.policy);
+    let mut text = labelled("policy", &format!("{}: {rule}", plan.policy), columns);
     let mut table = Table::new(&[
         ("TENSOR", Align::Left),
         ("TYPE", Align::Left),
@@ -273,14 +345,14 @@ fn share_bar(part: f64, whole: f64) -> String {
 
 /// How many tensors and bytes each type has.
 fn types(plan: &PlanBody) -> String {
-    let mut by_type: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    let mut by_type: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for tensor in &plan.tensors {
         let entry = by_type.entry(&tensor.format).or_default();
         *entry = (entry.0 + 1, entry.1.saturating_add(tensor.bytes));
     }
     let parts: Vec<String> = by_type
         .iter()
-        .map(|(format, (count, bytes))| format!("{format}: {count} tensors, {}", Bytes(*bytes)))
+        .map(|(format, (count, bytes))| format!("{format}: {}, {}", counted(*count, "tensor"), Bytes(*bytes)))
         .collect();
     parts.join("; ")
 }
@@ -290,11 +362,10 @@ mod tests {
     use mains_wire::http::PlanBody;
     use serde_json::json;
 
-    use super::render;
+    use super::{refusal, render};
 
-    #[test]
-    fn every_byte_is_told() {
-        let plan: PlanBody = serde_json::from_value(json!({
+    fn plan() -> PlanBody {
+        serde_json::from_value(json!({
             "model": "pilot", "variant": "ab", "policy": "balanced", "gap": 0.0,
             "segments": [{"device": "cpu", "driver": "cpu", "first_layer": 0, "last_layer": 5}],
             "context": 2048, "prepared": {"weights": "cd", "variant": "ready", "packed": false}, "predicted": {"kl": 0.002, "prefill_tokens_per_s": 1234.5, "decode_tokens_per_s": 67.8}, "parallel": 8,
@@ -302,8 +373,13 @@ mod tests {
                 {"weights": 3 << 20, "total": 4 << 20, "kl": 0.002, "types": [["BF16", 3 << 20]], "fits": true, "chosen": true}], "kv_type": "F16",
             "bytes": {"weights": 3 << 20, "state": 1 << 20, "activations": 0, "scratch": 0, "runtime": 0, "total": 4 << 20},
             "tensors": [{"name": "a", "type": "BF16", "bytes": 1 << 20}, {"name": "b", "type": "BF16", "bytes": 2 << 20}]}))
-        .unwrap();
-        let text = render(&plan, true);
+        .unwrap()
+    }
+
+    #[test]
+    fn every_byte_is_told() {
+        let plan = plan();
+        let text = render(&plan, true, None);
         assert!(
             text.contains("quality   KL divergence of 2.00e-3 nats a token predicted"),
             "{text}"
@@ -326,5 +402,31 @@ mod tests {
             text.contains("total        4194304  4.0 MiB  [####################]\n"),
             "{text}"
         );
+        for columns in [60, 80, 120] {
+            let text = render(&plan, true, Some(columns));
+            assert!(text.lines().all(|line| line.len() <= columns), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_gap_above_the_searched_one_is_explained() {
+        let mut plan = plan();
+        let kept = "a file of these types is there";
+        assert!(!render(&plan, false, None).contains(kept));
+        plan.gap = 0.05;
+        let text = render(&plan, false, None);
+        assert!(
+            text.contains("types within 5.00 % of the best (balanced): a file of these types is there"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_stays_within_the_terminal() {
+        let reason = "it needs 1.0 TiB with a context of 512 and 1 sequence at once; 141.0 GB may be used, 900 GB are missing";
+        let text = refusal(reason, &["context 512 and parallel 1 on gpu-0", reason], Some(80));
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        assert_eq!(text.matches("would fit ").count(), 2);
+        assert_eq!(refusal(reason, &[], None), format!("no plan   {reason}\n"));
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FrameError, bounds};
 
 /// Version of the frames. It changes with every change of their layout, which `tests/frames/golden.txt` records.
-pub const PROTOCOL_VERSION: u32 = 12;
+pub const PROTOCOL_VERSION: u32 = 13;
 
 /// Which build this is: `MAINS_BUILD_ID` of the compilation (packages set it), else the version. A worker of another
 /// build is drained after an upgrade.

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use mains_contract::Bytes;
-use mains_types::{Generate, Plan};
+use mains_types::{Digest, Generate, Plan};
 use serde::{Deserialize, Serialize};
 
 use super::convert::{ConvertOrder, ConvertOrderWire};
@@ -35,6 +35,8 @@ pub enum ToWorker {
         path: PathBuf,
         /// Drivers whose footprints are wanted; every driver when empty.
         drivers: Vec<String>,
+        /// The digest of the files, when it is known of them as they are: it is said again then, and no byte of weights is read.
+        digest: Option<Digest>,
     },
     /// To `run`, once: load a model as planned. Answered by `Loaded` or `Error`.
     Load {
@@ -95,6 +97,7 @@ pub enum ToWorkerWire {
     Inspect {
         path: Vec<u8>,
         drivers: Vec<String>,
+        digest: Option<[u8; 32]>,
     },
     Load {
         path: Vec<u8>,
@@ -127,9 +130,14 @@ impl Frame for ToWorker {
         match self {
             Self::Hello(hello) => ToWorkerWire::Hello(hello),
             Self::Probe { source, anew } => ToWorkerWire::Probe { source, anew },
-            Self::Inspect { path, drivers } => ToWorkerWire::Inspect {
+            Self::Inspect {
+                path,
+                drivers,
+                digest,
+            } => ToWorkerWire::Inspect {
                 path: path.into_os_string().into_vec(),
                 drivers,
+                digest: digest.map(|digest| digest.0),
             },
             Self::Load { path, plan, packed } => ToWorkerWire::Load {
                 path: path.into_os_string().into_vec(),
@@ -165,9 +173,14 @@ impl Frame for ToWorker {
                 source: bounds::text("probe.source", source, bounds::NAME_BYTES)?,
                 anew,
             },
-            ToWorkerWire::Inspect { path, drivers } => Self::Inspect {
+            ToWorkerWire::Inspect {
+                path,
+                drivers,
+                digest,
+            } => Self::Inspect {
                 path: bounded_path(path)?,
                 drivers: bounds::texts("inspect.drivers", drivers, bounds::DRIVERS, bounds::NAME_BYTES)?,
+                digest: digest.map(Digest),
             },
             ToWorkerWire::Load { path, plan, packed } => Self::Load {
                 path: bounded_path(path)?,

@@ -57,7 +57,14 @@ pub(crate) fn to_worker() -> impl Strategy<Value = ToWorker> {
             role,
         })
     });
-    let inspect = (path(), vec(text(), 0..3)).prop_map(|(path, drivers)| ToWorker::Inspect { path, drivers });
+    let inspect = (path(), vec(text(), 0..3), of(any::<[u8; 32]>())).prop_map(|(path, drivers, digest)| {
+        let digest = digest.map(Digest);
+        ToWorker::Inspect {
+            path,
+            drivers,
+            digest,
+        }
+    });
     let load =
         (path(), plan(), of(path())).prop_map(|(path, plan, packed)| ToWorker::Load { path, plan, packed });
     let measure = (text(), any::<u32>(), bytes()).prop_map(|(driver, threads, bytes)| ToWorker::Measure {

@@ -40,6 +40,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
             ToWorker::Inspect {
                 path: path(),
                 drivers: vec!["cpu".to_owned()],
+                digest: Some(Digest([7; 32])),
             },
         ),
         (

@@ -11,7 +11,7 @@ use mains_contract::{BlockFormat, Bytes, StepLimits};
 use mains_engine::EngineConfig;
 use mains_engine::models::{Checkpoint, LoadCosts, Model, ModelOptions};
 use mains_formats::Value;
-use mains_types::{About, ModelFacts, RuntimeModel};
+use mains_types::{About, Digest, ModelFacts, RuntimeModel};
 use mains_wire::frames::{FromWorker, ToWorker, bounds};
 use serde::Deserialize;
 
@@ -26,8 +26,12 @@ const BLOCK_TOKENS: u32 = 16;
 pub(crate) fn work(inbox: Inbox<Infallible>, outbox: Outbox) -> Result<()> {
     loop {
         match inbox.wait()? {
-            Message::Frame(ToWorker::Inspect { path, drivers }) => {
-                let answer = match facts(&path, &drivers, || inbox.beat()) {
+            Message::Frame(ToWorker::Inspect {
+                path,
+                drivers,
+                digest,
+            }) => {
+                let answer = match facts(&path, &drivers, digest, || inbox.beat()) {
                     Ok(facts) => FromWorker::Facts(Box::new(facts)),
                     Err(error) => FromWorker::Error(message(&error)),
                 };
@@ -46,26 +50,30 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
     message
 }
 
-/// Reads and judges the files at `path`. `beat` is called between pieces of work.
-fn facts(path: &Path, wanted: &[String], beat: impl FnMut() -> Result<()>) -> Result<ModelFacts> {
+/// Reads and judges the files at `path`, whose digest may be known. `beat` is called between pieces of work.
+fn facts(
+    path: &Path,
+    wanted: &[String],
+    digest: Option<Digest>,
+    beat: impl FnMut() -> Result<()>,
+) -> Result<ModelFacts> {
     let at = || path.display().to_string();
     let checkpoint = Arc::new(Checkpoint::open(path)?);
-    let models = KV_FORMATS.map(|kv_format| {
-        let options = ModelOptions {
-            kv_format,
-            ..ModelOptions::default()
-        };
-        let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options);
-        (kv_format, model)
-    });
-    let [(first_kv, model), others @ ..] = models;
-    let model = model.with_context(at)?;
+    let [first_kv, others @ ..] = KV_FORMATS;
+    let options = ModelOptions {
+        kv_format: first_kv,
+        ..ModelOptions::default()
+    };
+    let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options).with_context(at)?;
     let vocabulary = Vocabulary::of(&model).with_context(at)?;
-    let (digest, file_bytes) = digest::of(path, beat)?;
+    let (digest, file_bytes) = match digest {
+        Some(known) => (known, digest::bytes(path)?),
+        None => digest::of(path, beat)?,
+    };
     // A type that rows of keys and values do not suit can not be had.
     let others = others
         .into_iter()
-        .filter_map(|(kv, model)| Some((kv, model.ok()?.graph)));
+        .filter_map(|kv| Some((kv, Arc::new(model.graph_with(kv).ok()?))));
     let graphs: Vec<_> = [(first_kv, Arc::clone(&model.graph))]
         .into_iter()
         .chain(others)

@@ -1,6 +1,7 @@
 //! The roles `probe` and `inspect`, and what holds for all.
 
 use mains_contract::{BlockFormat, DeviceKind};
+use mains_types::Digest;
 use mains_wire::frames::{FromWorker, Role, ToWorker};
 
 use crate::support::{Worker, facts, inventory, pilot};
@@ -57,11 +58,29 @@ async fn inspect_tells_what_the_pilot_is() {
 }
 
 #[tokio::test]
+async fn a_digest_that_is_known_is_said_again() {
+    let digest = Digest([7; 32]);
+    let mut worker = Worker::start(Role::Inspect).await;
+    let inspect = ToWorker::Inspect {
+        path: pilot(),
+        drivers: Vec::new(),
+        digest: Some(digest),
+    };
+    let Some(FromWorker::Facts(facts)) = worker.ask(inspect).await else {
+        panic!("no facts");
+    };
+    let read = facts().await;
+    assert_ne!(read.digest, digest);
+    assert_eq!((facts.digest, facts.file_bytes), (digest, read.file_bytes));
+}
+
+#[tokio::test]
 async fn inspect_says_what_is_wrong_with_a_model() {
     let mut worker = Worker::start(Role::Inspect).await;
     let inspect = |path: std::path::PathBuf| ToWorker::Inspect {
         path,
         drivers: Vec::new(),
+        digest: None,
     };
     let notes = pilot().with_file_name("README.md");
     let Some(FromWorker::Error(message)) = worker.ask(inspect(notes)).await else {

@@ -216,6 +216,7 @@ pub(crate) async fn facts_of(path: &Path, drivers: &[&str]) -> ModelFacts {
     let inspect = ToWorker::Inspect {
         path: path.to_owned(),
         drivers: drivers.iter().map(|driver| (*driver).to_owned()).collect(),
+        digest: None,
     };
     match worker.ask(inspect).await {
         Some(FromWorker::Facts(facts)) => *facts,

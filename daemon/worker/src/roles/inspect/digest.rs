@@ -19,18 +19,10 @@ const EXTENSIONS: [&str; 3] = ["json", "jinja", "safetensors"];
 /// file that matters in order of their names: digest in hexadecimal, two spaces, name; for a split model the same with the
 /// number of each part in place of its name. `beat` is called after every chunk.
 pub(super) fn of(path: &Path, mut beat: impl FnMut() -> Result<()>) -> Result<(Digest, Bytes)> {
-    let listed = if path.is_dir() {
-        files(path)?
-    } else {
-        let parts = model_files(path);
-        if parts.len() == 1 {
-            return of_file(path, &mut beat);
-        }
-        let numbered = (1..).zip(parts);
-        numbered
-            .map(|(number, part)| (number.to_string(), part))
-            .collect()
-    };
+    let listed = files(path)?;
+    if let ([(_, file)], false) = (listed.as_slice(), path.is_dir()) {
+        return of_file(file, &mut beat);
+    }
     let mut list = Sha256::new();
     let mut total = Bytes::ZERO;
     for (name, file) in listed {
@@ -41,7 +33,27 @@ pub(super) fn of(path: &Path, mut beat: impl FnMut() -> Result<()>) -> Result<(D
     Ok((Digest(list.finalize().into()), total))
 }
 
-fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+/// The bytes that [`of`] reads, without reading them.
+pub(super) fn bytes(path: &Path) -> Result<Bytes> {
+    let size = |(_, file): (String, PathBuf)| {
+        let found = std::fs::metadata(&file).with_context(|| file.display().to_string())?;
+        Ok(Bytes(found.len()))
+    };
+    files(path)?.into_iter().map(size).sum()
+}
+
+/// The files of the model at `path`, each by what it is called in the list.
+fn files(path: &Path) -> Result<Vec<(String, PathBuf)>> {
+    if path.is_dir() {
+        return files_of_folder(path);
+    }
+    let numbered = (1..).zip(model_files(path));
+    Ok(numbered
+        .map(|(number, part): (u32, _)| (number.to_string(), part))
+        .collect())
+}
+
+fn files_of_folder(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry.with_context(|| folder.display().to_string())?.path();
@@ -81,20 +93,20 @@ fn of_file(path: &Path, beat: &mut impl FnMut() -> Result<()>) -> Result<(Digest
 mod tests {
     use mains_contract::Bytes;
 
-    use super::of;
+    use super::{bytes, of};
 
     #[test]
     fn a_file_has_the_digest_that_sha256sum_prints() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.gguf");
         std::fs::write(&path, "abc").unwrap();
-        let (digest, bytes) = of(&path, || Ok(())).unwrap();
+        let (digest, size) = of(&path, || Ok(())).unwrap();
         // FIPS 180-4, example of one block.
         assert_eq!(
             digest.to_string(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
-        assert_eq!(bytes, Bytes(3));
+        assert_eq!((size, bytes(&path).unwrap()), (Bytes(3), Bytes(3)));
     }
 
     #[test]
@@ -109,6 +121,10 @@ mod tests {
         let digest = |name: &str| of(&folder.path().join(name), || Ok(())).unwrap();
         let first = digest("a-00001-of-00002.gguf");
         assert_eq!((first, first.1), (digest("b-00001-of-00002.gguf"), Bytes(6)));
+        assert_eq!(
+            bytes(&folder.path().join("b-00001-of-00002.gguf")).unwrap(),
+            Bytes(6)
+        );
         assert_ne!(first, digest("c-00001-of-00002.gguf"));
     }
 
@@ -119,7 +135,7 @@ mod tests {
         std::fs::write(folder.path().join("config.json"), "{}").unwrap();
         let first = digest();
         std::fs::write(folder.path().join("README.md"), "hello").unwrap();
-        assert_eq!(digest(), first);
+        assert_eq!((digest(), bytes(folder.path()).unwrap()), (first, Bytes(2)));
         std::fs::write(folder.path().join("model.safetensors"), "").unwrap();
         assert_ne!(digest(), first);
     }
