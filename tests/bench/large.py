@@ -1,12 +1,12 @@
-"""How long `mains plan` takes for models of 20,000 tensors and a terabyte of weights, from the files' first inspection on.
+"""How long `mains plan` takes for models of a terabyte in as many as 20,000 tensors, from the files' first inspection on.
 
     python tests/bench/large.py [--repeat 5] [--folder DIR]     # MAINS_BIN: the folder of the programs
 
-Two models, BF16, of holes (`tests/clients/large.py`): one GGUF file of a dense model with 20,000 tensors and a vocabulary of
-152,000 tokens, and 201 safetensors files of a mixture with a tensor an expert. Each is planned for a box of eight cards of 141 GB,
-as it is and with a sensitivity table for every matrix, and for one such card, where only the table makes it fit or nothing does.
-`first` is the whole command beside a daemon that has just started: inspection, search, drawing. `again` is the command when the
-daemon knows the files. Medians; exits with 1 when a `first` takes a second or more. The digest of the files is known beforehand: to
+Two models, BF16, of holes (`tests/clients/large.py`): `mixture`, 20,439 tensors in 188 safetensors files, a tensor an expert in 52
+layers; and `dense`, 11,266 tensors in a GGUF file of 1,024 layers, the most that are read, with a vocabulary of 152,000 tokens. Each
+is planned for a box of eight cards of 141 GB and for one such card, as it is and with a sensitivity table for every matrix. `first`
+is the whole command beside a daemon that has just started: inspection, search, drawing. `again` is the command when the daemon knows
+the files. Medians; exits with 1 when a `first` of the mixture takes a second or more. The digest of the files is known beforehand: to
 take it, a terabyte has to be read.
 """
 import argparse
@@ -64,11 +64,16 @@ def main():
         here = daemon.json("devices")
         daemon.remove()
         pilot = (state / "models" / "pilot.gguf").read_bytes()
-        names = large.write_gguf(folder / "dense.gguf", pilot, tokens=VOCABULARY)
+        dense = large.write_gguf(folder / "dense.gguf", pilot, tokens=VOCABULARY)
         tensors = large.write_folder(folder / "mixture", ROOT / "tests" / "fixtures" / "families" / "qwen3_moe")
-        print(f"dense: {len(names):,} tensors in 1 file; mixture: {tensors:,} tensors in {len(list((folder / 'mixture').glob('*.safetensors')))} files")
-        models = {"dense": folder / "dense.gguf", "mixture": folder / "mixture"}
+        print(f"dense: {len(dense):,} tensors in 1 file; mixture: {tensors:,} tensors in {len(list((folder / 'mixture').glob('*.safetensors')))} files")
+        models = {"mixture": folder / "mixture", "dense": folder / "dense.gguf"}
         large.keep_digest(state, *models.values())
+        daemon = Daemon(f"--model=mixture={models['mixture']}", state=state)
+        # The mixture's tensors as plans name them: all experts of a layer are one.
+        plan = daemon.mains("plan", "mixture", "--memory", "2TiB", "--json", check=True)
+        daemon.remove()
+        names = {"dense": dense, "mixture": [tensor["name"] for tensor in json.loads(plan.stdout)["tensors"]]}
         boxes = {}
         for count in (1, 8):
             boxes[count] = folder / f"{count}.json"
@@ -76,12 +81,13 @@ def main():
         print("model    table  cards  options              first s  again s  what it said")
         for table in (False, True):
             if table:
-                large.write_table(state, models["dense"], names)
-            for name in ("dense", "mixture") if not table else ("dense",):
+                for model in models:
+                    large.write_table(state, models[model], names[model])
+            for name in models:
                 for count in (8, 1):
                     for options in (["--json"], [], ["--policy", "quality"]) if table else (["--json"], []):
                         first, again, done = case(models, state, name, boxes[count], options, asked.repeat)
-                        failed |= first >= BOUND_S
+                        failed |= name == "mixture" and first >= BOUND_S
                         said = "no plan" if done.returncode == NO_PLAN else "a plan"
                         print(f"{name:8} {'yes' if table else 'no':6} {count:5}  {' '.join(options) or 'drawn':18} {first:9.2f} {again:8.2f}  {said}",
                               flush=True)
