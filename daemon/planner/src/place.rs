@@ -60,14 +60,18 @@ fn attempt(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Dema
     let mut reasons = Vec::new();
     let mut offers = Vec::new();
     let devices = asked(inventory, facts, demand)?;
-    for choices in attempts(&devices, demand) {
+    let ranks = attempts(&devices, demand);
+    let last = ranks.len() - 1;
+    for (rank, choices) in ranks.into_iter().enumerate() {
+        // Of more and more devices only all together say something that one alone does not.
+        let tells = rank == 0 || rank == last;
         let mut best: Option<(Problem<'_>, Chosen<'_>)> = None;
         for devices in choices {
             let rooms = Rooms::new(inventory, facts, demand, &devices);
             let problem = match rooms.and_then(|rooms| Problem::new(facts, rooms, demand)) {
                 Ok(problem) => problem,
                 Err(reason) => {
-                    reasons.push(reason);
+                    reasons.extend(tells.then_some(reason));
                     continue;
                 }
             };
@@ -78,6 +82,7 @@ fn attempt(inventory: &Inventory, facts: &ModelFacts, model: &str, demand: &Dema
                         best = Some((problem, chosen));
                     }
                 }
+                Err(_) if !tells => {}
                 Err(refused) => {
                     offers.extend(explain::offers(&problem, &refused, demand));
                     reasons.push(explain::reason(&problem, refused));

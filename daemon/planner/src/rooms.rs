@@ -80,7 +80,10 @@ impl<'a> Rooms<'a> {
     /// Ids, as people read them.
     pub(crate) fn names(&self) -> String {
         let names: Vec<&str> = self.list.iter().map(|room| room.device.id.as_str()).collect();
-        names.join(" and ")
+        match names.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            _ => names.concat(),
+        }
     }
 }
 
