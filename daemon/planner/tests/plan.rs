@@ -223,6 +223,31 @@ fn passes_over_devices_that_failed_or_do_not_know_their_memory() {
 }
 
 #[test]
+fn equal_devices_are_told_once_and_beside_them_all_together() {
+    let card = |number: u32, free: u64| {
+        let free = Some(Bytes::from_mib(free));
+        Device {
+            kind: DeviceKind::Gpu,
+            ..device(&format!("gpu-{number}"), free)
+        }
+    };
+    let refusal = |cards: Vec<Device>| {
+        let refused = plan(&inventory(cards), &model(), "pilot", &Demand::default()).unwrap_err();
+        refused.reason
+    };
+    let told = refusal((0..4).map(|number| card(number, 1)).collect());
+    assert_eq!(told.matches("on gpu-0 ").count(), 1, "{told}");
+    assert!(
+        !told.contains("on gpu-1 ") && !told.contains("on gpu-0 and gpu-1 "),
+        "{told}"
+    );
+    assert_eq!(told.matches("gpu-0, gpu-1, gpu-2 and gpu-3").count(), 1, "{told}");
+    let told = refusal(vec![card(0, 1), card(1, 2), card(2, 1)]);
+    assert!(told.contains("on gpu-0 ") && told.contains("on gpu-1 "), "{told}");
+    assert!(!told.contains("on gpu-2 "), "{told}");
+}
+
+#[test]
 fn leaves_the_host_room_where_it_shares_the_memory() {
     let mut cpu = device("cpu", Some(Bytes::from_mib(64) + HOST_RESERVE));
     cpu.memory.as_mut().unwrap().shared = true;
