@@ -59,12 +59,16 @@ fn facts(
 ) -> Result<ModelFacts> {
     let at = || path.display().to_string();
     let checkpoint = Arc::new(Checkpoint::open(path)?);
-    let [first_kv, others @ ..] = KV_FORMATS;
-    let options = ModelOptions {
-        kv_format: first_kv,
-        ..ModelOptions::default()
-    };
-    let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options).with_context(at)?;
+    let models = KV_FORMATS.map(|kv_format| {
+        let options = ModelOptions {
+            kv_format,
+            ..ModelOptions::default()
+        };
+        let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options);
+        (kv_format, model)
+    });
+    let [(first_kv, model), others @ ..] = models;
+    let model = model.with_context(at)?;
     let vocabulary = Vocabulary::of(&model).with_context(at)?;
     let (digest, file_bytes) = match digest {
         Some(known) => (known, digest::bytes(path)?),
@@ -73,7 +77,7 @@ fn facts(
     // A type that rows of keys and values do not suit can not be had.
     let others = others
         .into_iter()
-        .filter_map(|kv| Some((kv, Arc::new(model.graph_with(kv).ok()?))));
+        .filter_map(|(kv, model)| Some((kv, model.ok()?.graph)));
     let graphs: Vec<_> = [(first_kv, Arc::clone(&model.graph))]
         .into_iter()
         .chain(others)
