@@ -128,21 +128,32 @@ async fn a_client_that_reads_slowly_stalls_nobody() {
 }
 
 #[tokio::test]
-async fn the_queue_is_bounded_and_so_is_the_wait() {
+async fn the_queue_is_bounded() {
     let bench = Bench::new(&[("m", ENDLESS)], |config| {
         config.models[0].demand.parallel = Some(1);
         config.queue_limit = 1;
-        config.queue_timeout = Duration::from_millis(300);
     });
     let _running = bench.generate("running", "m", MANY).await.unwrap();
-    let (waits, refused) = tokio::join!(bench.generate("waits", "m", 1), async {
+    let refused = async {
         bench.until_it("m", |model| model.queued == 1).await;
-        bench.generate("refused", "m", 1).await
-    });
-    let refused = refused.unwrap_err();
+        bench.generate("refused", "m", 1).await.unwrap_err()
+    };
+    let refused = tokio::select! {
+        _ = bench.generate("waits", "m", 1) => panic!("there is no room"),
+        refused = refused => refused,
+    };
     assert_eq!(refused.kind, Kind::Overloaded);
     assert!(refused.message.contains("1 requests wait"), "{refused}");
-    let waited = waits.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_wait_in_the_queue_is_bounded() {
+    let bench = Bench::new(&[("m", ENDLESS)], |config| {
+        config.models[0].demand.parallel = Some(1);
+        config.queue_timeout = Duration::from_millis(50);
+    });
+    let _running = bench.generate("running", "m", MANY).await.unwrap();
+    let waited = bench.generate("waits", "m", 1).await.unwrap_err();
     assert_eq!(waited.kind, Kind::Overloaded);
     assert!(waited.message.contains("waited"), "{waited}");
     assert!(bench.rows.row("waits").is_none());
