@@ -15,6 +15,8 @@ import openai
 BIN = pathlib.Path(os.environ.get("MAINS_BIN", pathlib.Path(__file__).resolve().parents[2] / "target" / "release"))
 # A loaded CI machine with 2 cores takes its time; nothing here waits longer than it must.
 DEADLINE_S = 180
+# Bytes of the host's memory that plans leave free (`HOST_RESERVE` of the planner).
+HOST_RESERVE = 256 << 20
 
 
 def until(what, condition, deadline_s=DEADLINE_S):
@@ -31,7 +33,7 @@ def until(what, condition, deadline_s=DEADLINE_S):
 class Daemon:
     """A daemon of our own, with its sockets and state in a folder that goes away with it."""
 
-    def __init__(self, *arguments, config=None, environment=None, state=None):
+    def __init__(self, *arguments, config=None, environment=None, state=None, group=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mains-", dir="/tmp"))
         os.chmod(self.folder, 0o755)
         self.socket = self.folder / "mains.sock"
@@ -45,11 +47,14 @@ class Daemon:
         arguments = (*arguments, "--config", str(self.folder / "mains.toml"))
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
+        # A control group that it and its workers live in.
+        self.group = group
         self.start()
 
     def start(self):
         command = [BIN / "mains", "serve", "--socket", self.socket, "--state-dir", self.state, *self.arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=self.environment)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=self.environment,
+                                        preexec_fn=self.group.join if self.group else None)
         ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE_S)
         line = self.process.stdout.readline().decode() if ready else ""
         assert line.startswith("mains: ready"), f"not ready: {line!r}\n{self.said()}"
@@ -67,6 +72,10 @@ class Daemon:
         self.process.stdout.close()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def leave(self, room):
+        """Limits its control group so that `room` bytes beyond what it uses now are free for plans."""
+        self.group.allow(self.group.used() + HOST_RESERVE + room)
 
     def http(self, **options):
         """A plain HTTP client over the request socket."""
