@@ -4,12 +4,14 @@
 //! - [`serve`] speaks the frames on descriptor 3 and hands the work to one thread, whose [`inbox`] also decides whether the
 //!   worker counts as alive
 //! - [`roles`] do the work
+//! - [`heap`] keeps no free memory, and counts what inspecting a model takes of it
 //!
 //! Invariants: prompts and answers are never printed; the end of the connection ends the process at once; nothing is
 //! written but to descriptors that the process was given (the commands, such as `convert` and `logits`, are no roles).
 
 mod args;
 mod drivers;
+mod heap;
 mod inbox;
 mod roles;
 mod serve;
@@ -25,6 +27,9 @@ use clap::Parser;
 use mains_wire::frames::{Role, Wall, inherited_connection};
 
 use args::{Cli, Command, Walls};
+
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap;
 
 fn main() -> ExitCode {
     hide_panics();
@@ -75,7 +80,10 @@ fn role(role: Role, asked: &Walls) -> Result<()> {
             end_at_once(outcome)
         }
         Role::Inspect => serve::serve(role, stream, walls, roles::inspect::work),
-        Role::Run => serve::serve(role, stream, walls, roles::run::work),
+        Role::Run => {
+            heap::keep_little();
+            serve::serve(role, stream, walls, roles::run::work)
+        }
         Role::Convert => serve::serve(role, stream, walls, roles::orders::work),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use mains_engine::models::{Checkpoint, Model};
-use mains_formats::{Array, Gguf, Value};
+use mains_engine::models::{Checkpoint, Model, ModelInfo};
+use mains_formats::{Array, Metadata, Value};
 use mains_text::{ChatTemplate, GgufTokenKind, GgufVocabulary, TextError, Tokenizer};
 
 /// What turns text into ids for one model.
@@ -22,21 +22,26 @@ impl Vocabulary {
     /// When the tokenizer can not be used. A template that can not be used is kept as its reason: plain text still works.
     pub(crate) fn of(model: &Model) -> Result<Self> {
         let tokenizer = tokenizer(model.checkpoint()).context("tokenizer")?;
+        Ok(Self::new(tokenizer, &model.info))
+    }
+
+    /// The same with the tokenizer that [`take_tokenizer`] took out of the files of the model of `info`.
+    pub(crate) fn new(tokenizer: Tokenizer, info: &ModelInfo) -> Self {
         let text_of = |id: u32| {
             let bytes = tokenizer.token_bytes(id)?;
             Some(String::from_utf8_lossy(bytes).into_owned())
         };
-        let bos = model.info.bos.and_then(text_of);
-        let eos = model.info.eos.first().copied().and_then(text_of);
-        let template = match &model.info.chat_template {
+        let bos = info.bos.and_then(text_of);
+        let eos = info.eos.first().copied().and_then(text_of);
+        let template = match &info.chat_template {
             None => Err("this model's files have no chat template".to_owned()),
             Some(source) => ChatTemplate::new(source, bos.as_deref(), eos.as_deref(), &tokenizer)
                 .map_err(|error| error.to_string()),
         };
-        Ok(Self {
+        Self {
             tokenizer: Arc::new(tokenizer),
             template,
-        })
+        }
     }
 }
 
@@ -47,36 +52,86 @@ impl Vocabulary {
 pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer> {
     match checkpoint {
         Checkpoint::HuggingFace(folder) => Ok(Tokenizer::from_json(&folder.tokenizer)?),
-        // The whole file says more than the keys beside it.
-        Checkpoint::Gguf(gguf) => match gguf.metadata().find::<&str>("tokenizer.huggingface.json")? {
-            Some(file) => Ok(Tokenizer::from_json(file.as_bytes())?),
-            None => Ok(Tokenizer::from_gguf(vocabulary(gguf)?)?),
-        },
+        Checkpoint::Gguf(gguf) => {
+            let metadata = gguf.metadata();
+            build(metadata, Tables::gather(|key| metadata.get(key).cloned()))
+        }
+    }
+}
+
+/// The tokenizer out of a model's files, which lose its tables: they are most of what is kept of a header, and are not needed
+/// twice.
+///
+/// # Errors
+/// When it can not be used.
+pub(crate) fn take_tokenizer(checkpoint: &mut Checkpoint) -> Result<Tokenizer> {
+    match checkpoint {
+        Checkpoint::HuggingFace(folder) => Ok(Tokenizer::from_json(&std::mem::take(&mut folder.tokenizer))?),
+        Checkpoint::Gguf(gguf) => {
+            let tables = Tables::gather(|key| gguf.take(key));
+            build(gguf.metadata(), tables)
+        }
+    }
+}
+
+/// The large values among the keys of a tokenizer.
+struct Tables {
+    file: Option<Value>,
+    tokens: Option<Value>,
+    kinds: Option<Value>,
+    scores: Option<Value>,
+    merges: Option<Value>,
+    charsmap: Option<Value>,
+}
+
+const TOKENS: &str = "tokenizer.ggml.tokens";
+const MERGES: &str = "tokenizer.ggml.merges";
+
+impl Tables {
+    fn gather(mut value: impl FnMut(&str) -> Option<Value>) -> Self {
+        Self {
+            file: value("tokenizer.huggingface.json"),
+            tokens: value(TOKENS),
+            kinds: value("tokenizer.ggml.token_type"),
+            scores: value("tokenizer.ggml.scores"),
+            merges: value(MERGES),
+            charsmap: value("tokenizer.ggml.precompiled_charsmap"),
+        }
+    }
+}
+
+fn build(metadata: &Metadata, tables: Tables) -> Result<Tokenizer> {
+    // The whole file says more than the keys beside it.
+    match &tables.file {
+        Some(Value::String(file)) => Ok(Tokenizer::from_json(file.as_bytes())?),
+        Some(_) => anyhow::bail!("tokenizer.huggingface.json is no string"),
+        None => Ok(Tokenizer::from_gguf(vocabulary(metadata, tables)?)?),
+    }
+}
+
+fn strings(key: &str, value: Option<Value>) -> Result<Vec<String>> {
+    match value {
+        Some(Value::Array(Array::String(strings))) => Ok(strings),
+        Some(_) => anyhow::bail!("{key} is no array of strings"),
+        None => Ok(Vec::new()),
     }
 }
 
 /// The keys `tokenizer.ggml.*` (GGUF specification, section "Tokenizer").
-fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary> {
-    let metadata = gguf.metadata();
-    let strings = |key: &str| match metadata.get(key) {
-        Some(Value::Array(Array::String(strings))) => Ok(strings.clone()),
-        Some(_) => anyhow::bail!("{key} is no array of strings"),
-        None => Ok(Vec::new()),
-    };
-    let tokens = strings("tokenizer.ggml.tokens")?;
-    let scores = match metadata.get("tokenizer.ggml.scores") {
-        Some(Value::Array(Array::F32(scores))) => scores.clone(),
+fn vocabulary(metadata: &Metadata, tables: Tables) -> Result<GgufVocabulary> {
+    let scores = match tables.scores {
+        Some(Value::Array(Array::F32(scores))) => scores,
         Some(_) => anyhow::bail!("tokenizer.ggml.scores is no array of float32"),
         None => Vec::new(),
     };
-    let precompiled_charsmap = match metadata.get("tokenizer.ggml.precompiled_charsmap") {
-        Some(Value::Array(Array::U8(bytes))) => bytes.clone(),
-        Some(Value::Array(Array::I8(bytes))) => bytes.iter().map(|byte| byte.cast_unsigned()).collect(),
+    let precompiled_charsmap = match tables.charsmap {
+        Some(Value::Array(Array::U8(bytes))) => bytes,
+        Some(Value::Array(Array::I8(bytes))) => bytes.into_iter().map(|byte| byte.cast_unsigned()).collect(),
         Some(_) => anyhow::bail!("tokenizer.ggml.precompiled_charsmap is no array of bytes"),
         None => Vec::new(),
     };
-    let kinds = match metadata.get("tokenizer.ggml.token_type") {
-        Some(Value::Array(Array::I32(kinds))) => kinds.clone(),
+    let kinds = match tables.kinds {
+        Some(Value::Array(Array::I32(kinds))) => kinds,
         Some(_) => anyhow::bail!("tokenizer.ggml.token_type is no array of int32"),
         None => {
             anyhow::bail!("tokenizer.ggml.token_type is missing: control tokens cannot be told from text")
@@ -90,10 +145,10 @@ fn vocabulary(gguf: &Gguf) -> Result<GgufVocabulary> {
     Ok(GgufVocabulary {
         model: metadata.require::<&str>("tokenizer.ggml.model")?.to_owned(),
         pre: metadata.find::<&str>("tokenizer.ggml.pre")?.map(str::to_owned),
-        tokens,
+        tokens: strings(TOKENS, tables.tokens)?,
         token_types: kinds?,
         scores,
-        merges: strings("tokenizer.ggml.merges")?,
+        merges: strings(MERGES, tables.merges)?,
         // Encoders call the same token a class.
         bos: bos.or(metadata.find("tokenizer.ggml.cls_token_id")?),
         eos: metadata.find("tokenizer.ggml.eos_token_id")?,
@@ -119,7 +174,7 @@ mod tests {
     use mains_engine::models::convert::{Conversion, ConvertOptions};
     use mains_formats::Gguf;
 
-    use super::tokenizer;
+    use super::{take_tokenizer, tokenizer};
 
     /// Every kind of tokenizer, in a model that has room for it.
     #[test]
@@ -153,14 +208,15 @@ mod tests {
             conversion
                 .write(&mut gguf, std::num::NonZero::<usize>::MIN)
                 .unwrap();
-            let gguf = Checkpoint::Gguf(Gguf::from_bytes(gguf, Path::new("converted.gguf")).unwrap());
+            let mut gguf = Checkpoint::Gguf(Gguf::from_bytes(gguf, Path::new("converted.gguf")).unwrap());
             let (own, converted) = (tokenizer(&folder).unwrap(), tokenizer(&gguf).unwrap());
+            let taken = take_tokenizer(&mut gguf).unwrap();
+            assert!(tokenizer(&gguf).is_err(), "its tables are gone");
             for text in texts {
-                assert_eq!(
-                    own.encode_text(text).unwrap(),
-                    converted.encode_text(text).unwrap(),
-                    "{kind} {text:?}"
-                );
+                let ids = own.encode_text(text).unwrap();
+                for other in [&converted, &taken] {
+                    assert_eq!(ids, other.encode_text(text).unwrap(), "{kind} {text:?}");
+                }
             }
         }
     }

@@ -21,11 +21,13 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Bytes that the engine itself takes: logits, and a working copy of one row. A plan counts them as the worker's.
+    /// Bytes that the engine itself takes: logits, a working copy of one row, and what is kept of each block. A plan counts them
+    /// as the worker's.
     #[must_use]
     pub fn host_bytes(&self) -> Bytes {
         let row = Bytes::from(size_of::<f32>()).times(self.vocabulary as u64);
-        row.times(self.limits.output_rows as u64 + 2)
+        let block = Bytes::from(Scheduler::bytes_a_block(self.limits.block_tokens));
+        row.times(self.limits.output_rows as u64 + 2) + block.times(self.limits.blocks as u64)
     }
 }
 

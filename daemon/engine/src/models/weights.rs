@@ -217,6 +217,26 @@ impl Weights {
             .map_err(|error| failed(name, error.to_string()))
     }
 
+    /// The tensor as a driver takes it.
+    fn driver_bytes(&self, name: &str, entry: &Entry) -> Result<Cow<'_, [u8]>, DriverError> {
+        let bytes = self.graph_bytes(name, entry)?;
+        let (shape, format) = (entry.shape, entry.facts.format);
+        if shape.format == format {
+            return Ok(bytes);
+        }
+        let cast = cast(shape, &bytes, format);
+        cast.map(Cow::Owned)
+            .map_err(|error| failed(name, error.to_string()))
+    }
+
+    /// The bytes of the tensor called `name` for who keeps them; none when the files have them as they are.
+    pub(super) fn made(&self, name: &str) -> Result<Option<Vec<u8>>, DriverError> {
+        Ok(match self.driver_bytes(name, self.entry(name)?)? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(bytes) => Some(bytes),
+        })
+    }
+
     fn entry(&self, name: &str) -> Result<&Entry, DriverError> {
         let entry = self.entries.get(name);
         entry.ok_or_else(|| failed(name, "the files have no such tensor".to_owned()))
@@ -246,12 +266,10 @@ impl WeightSource for Weights {
         if let Some(bytes) = entry.made.get() {
             return Ok(data(bytes));
         }
-        let made = match self.graph_bytes(name, entry)? {
-            Cow::Borrowed(bytes) if shape.format == format => return Ok(data(bytes)),
-            Cow::Owned(bytes) if shape.format == format => bytes,
-            bytes => cast(shape, &bytes, format).map_err(|error| failed(name, error.to_string()))?,
-        };
-        Ok(data(entry.made.get_or_init(|| made)))
+        Ok(data(match self.driver_bytes(name, entry)? {
+            Cow::Borrowed(bytes) => bytes,
+            Cow::Owned(made) => entry.made.get_or_init(|| made),
+        }))
     }
 
     fn format(&self, name: &str) -> Result<BlockFormat, DriverError> {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use mains_contract::BlockId;
+
 use super::sequence::Sequence;
 use super::{NewSequence, SchedulerLimits, SequenceId, StepPlan};
 use crate::state::{BlockPool, PrefixCache, SlotPool};
@@ -50,6 +52,15 @@ impl Scheduler {
             next_arrival: 0,
             counters: Counters::default(),
         }
+    }
+
+    /// Bytes of memory that a block of `block_tokens` positions takes here at the most, beside its driver's: in the pool, in the
+    /// prefix cache, and the tokens in it and its place in a table of a sequence, both of which grow by doubling.
+    #[must_use]
+    pub const fn bytes_a_block(block_tokens: usize) -> usize {
+        let pool = size_of::<u32>() + size_of::<BlockId>();
+        let sequence = 2 * (block_tokens * size_of::<u32>() + size_of::<BlockId>());
+        pool + PrefixCache::bytes_a_block(block_tokens) + sequence
     }
 
     /// Adds a sequence behind all others. The caller has checked that the prompt is not empty and that it and one token

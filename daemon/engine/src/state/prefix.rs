@@ -61,7 +61,33 @@ pub struct PrefixCache {
     uses: u64,
 }
 
+/// Bytes of one entry of a hash table at the most: when it has just doubled, it has 16 places for every 7 entries and a byte for
+/// each place (`hashbrown`, the table of the standard library).
+const fn table_entry(key: usize, value: usize) -> usize {
+    ((key + value).next_multiple_of(align_of::<u64>()) + 1) * 16 / 7
+}
+
+/// Bytes of one entry of a B-tree at the most, beside key and value: nodes of 11 entries are at least half full.
+const TREE_ENTRY: usize = 16;
+
+/// Bytes that an allocation takes beside its own.
+const ALLOCATION: usize = 16;
+
 impl PrefixCache {
+    /// Bytes of memory that a known block of `block_tokens` positions takes at the most.
+    pub(crate) const fn bytes_a_block(block_tokens: usize) -> usize {
+        let (key, prefix) = (size_of::<Arc<Key>>(), size_of::<Prefix>());
+        let counted = size_of::<Key>() + 2 * size_of::<usize>() + ALLOCATION;
+        let tokens = block_tokens * size_of::<u32>() + ALLOCATION;
+        counted
+            + tokens
+            + table_entry(key, prefix)
+            + table_entry(prefix, size_of::<Entry>())
+            + table_entry(size_of::<BlockId>(), prefix)
+            + 2 * (size_of::<u64>() + prefix)
+            + TREE_ENTRY
+    }
+
     /// The longest known beginning of `tokens`, in whole blocks of `block_tokens`. Counts as just used, its end longest
     /// ago.
     pub fn find(&mut self, tokens: &[u32], block_tokens: usize) -> Vec<KnownBlock> {

@@ -34,6 +34,12 @@ impl Metadata {
             .map(|(_, value)| value)
     }
 
+    /// Takes the value of `key` out, which the metadata no longer has.
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        let index = self.entries.iter().position(|(found, _)| found == key)?;
+        Some(self.entries.remove(index).1)
+    }
+
     /// The value of `key` as a `T`, or `None` when the file does not have it.
     ///
     /// # Errors

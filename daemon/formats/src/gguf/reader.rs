@@ -130,6 +130,11 @@ impl Gguf {
         &self.metadata
     }
 
+    /// Takes the value of `key` out of the metadata, for who needs a large one as its own: vocabularies are megabytes.
+    pub fn take(&mut self, key: &str) -> Option<Value> {
+        self.metadata.take(key)
+    }
+
     /// Every tensor, in the order of the files.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> {
         self.tensors.iter().map(|(file, record)| self.view(*file, record))

@@ -61,7 +61,10 @@ impl Parts {
             .iter()
             .filter(is_special)
             .map(|token| token.text.as_str());
-        let reachable = self.model.reachable(&self.spelling, &special_texts.collect())?;
+        let asked = self.added.iter().map(|token| token.text.as_str()).collect();
+        let reachable = self
+            .model
+            .reachable(&self.spelling, &special_texts.collect(), &asked)?;
         let specials = self
             .added
             .iter()

@@ -58,8 +58,8 @@ impl ModelParts {
         }
     }
 
-    /// The texts that ordinary text can come to: for BPE single characters, parts and results of merges; for the others all
-    /// but the special ones.
+    /// Those of the texts `asked` that ordinary text can come to: for BPE single characters, parts and results of merges; for
+    /// the others all but the special ones.
     ///
     /// # Errors
     /// When a merge names what is no token, or a byte has none.
@@ -67,6 +67,7 @@ impl ModelParts {
         &self,
         spelling: &Spelling,
         specials: &HashSet<&str>,
+        asked: &HashSet<&str>,
     ) -> Result<HashSet<String>, TextError> {
         let Self::Bpe {
             vocabulary, merges, ..
@@ -79,7 +80,7 @@ impl ModelParts {
                 .filter(|(_, id)| !is_byte(*id))
                 .map(|(text, _)| text);
             return Ok(texts
-                .filter(|text| !specials.contains(text))
+                .filter(|text| asked.contains(text) && !specials.contains(text))
                 .map(str::to_owned)
                 .collect());
         };
@@ -95,10 +96,10 @@ impl ModelParts {
                 if !vocabulary.contains_key(text) {
                     return Err(bad(format!("a merge names `{text}`, which is no token")));
                 }
+                if asked.contains(text.as_str()) {
+                    reachable.insert(text.clone());
+                }
             }
-            reachable.insert(left.clone());
-            reachable.insert(right.clone());
-            reachable.insert(whole);
         }
         Ok(reachable)
     }

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use mains_contract::{BlockFormat, Bytes, StepLimits};
 use mains_engine::EngineConfig;
-use mains_engine::models::{Checkpoint, LoadCosts, Model, ModelOptions};
+use mains_engine::models::{Checkpoint, LoadCosts, Model, ModelInfo, ModelOptions};
 use mains_formats::Value;
 use mains_types::{About, Digest, ModelFacts, RuntimeModel};
 use mains_wire::frames::{FromWorker, ToWorker, bounds};
 use serde::Deserialize;
 
 use crate::drivers;
+use crate::heap::{self, Taken};
 use crate::inbox::{Inbox, Message, Outbox};
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Vocabulary, take_tokenizer};
 
 /// Positions in a block of state: a sequence wastes half a block, and a block table of a long context stays small.
 const BLOCK_TOKENS: u32 = 16;
@@ -57,19 +58,15 @@ fn facts(
     digest: Option<Digest>,
     beat: impl FnMut() -> Result<()>,
 ) -> Result<ModelFacts> {
-    let at = || path.display().to_string();
-    let checkpoint = Arc::new(Checkpoint::open(path)?);
-    let models = KV_FORMATS.map(|kv_format| {
-        let options = ModelOptions {
-            kv_format,
-            ..ModelOptions::default()
-        };
-        let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options);
-        (kv_format, model)
-    });
-    let [(first_kv, model), others @ ..] = models;
-    let model = model.with_context(at)?;
-    let vocabulary = Vocabulary::of(&model).with_context(at)?;
+    let (opened, taken) = heap::measured(|| open(path));
+    let Opened {
+        about,
+        checkpoint,
+        model,
+        vocabulary,
+    } = opened?;
+    let [first_kv, others @ ..] = KV_FORMATS;
+    let others = others.map(|kv| (kv, Model::from_checkpoint(Arc::clone(&checkpoint), &options(kv))));
     let (digest, file_bytes) = match digest {
         Some(known) => (known, digest::bytes(path)?),
         None => digest::of(path, beat)?,
@@ -111,11 +108,44 @@ fn facts(
         costs,
         unsupported,
         block_tokens: BLOCK_TOKENS,
-        runtime: runtime(info.vocabulary),
-        about: about(&checkpoint),
+        runtime: runtime(info, taken),
+        about,
         sensitivity: None,
         importance: None,
     })
+}
+
+/// What a load opens of a model before a driver takes its weights.
+struct Opened {
+    about: About,
+    checkpoint: Arc<Checkpoint>,
+    model: Model,
+    vocabulary: Vocabulary,
+}
+
+/// Opens the model at `path` as the role `run` does.
+fn open(path: &Path) -> Result<Opened> {
+    let at = || path.display().to_string();
+    let mut checkpoint = Checkpoint::open(path)?;
+    let about = about(&checkpoint);
+    let tokenizer = take_tokenizer(&mut checkpoint);
+    let tokenizer = tokenizer.context("tokenizer").with_context(at)?;
+    let checkpoint = Arc::new(checkpoint);
+    let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options(KV_FORMATS[0])).with_context(at)?;
+    let vocabulary = Vocabulary::new(tokenizer, &model.info);
+    Ok(Opened {
+        about,
+        checkpoint,
+        model,
+        vocabulary,
+    })
+}
+
+fn options(kv_format: BlockFormat) -> ModelOptions {
+    ModelOptions {
+        kv_format,
+        ..ModelOptions::default()
+    }
 }
 
 /// What the files say of themselves. Texts that are no texts, or longer than a frame takes, are left out: they are for people.
@@ -156,39 +186,41 @@ struct TokenizerModel {
     kind: String,
 }
 
-/// What a worker takes beside the driver's arenas.
-fn runtime(vocabulary: u32) -> RuntimeModel {
-    let host = |output_rows| {
+/// What a worker takes beside the driver's arenas, where opening the model of `info` took `opened`.
+fn runtime(info: &ModelInfo, opened: Taken) -> RuntimeModel {
+    let host = |output_rows, blocks| {
         let limits = StepLimits {
             rows: 1,
             output_rows,
             context: 1,
-            blocks: 1,
-            block_tokens: 1,
+            blocks,
+            block_tokens: BLOCK_TOKENS as usize,
             slots: 1,
         };
         let engine = EngineConfig {
             limits,
-            vocabulary: vocabulary as usize,
+            vocabulary: info.vocabulary as usize,
             window: None,
         };
         engine.host_bytes()
     };
-    let row = host(1).checked_sub(host(0)).unwrap_or(Bytes::ZERO);
+    let beyond = |limits: Bytes| limits.checked_sub(host(0, 0)).unwrap_or(Bytes::ZERO);
+    // A vocabulary takes the most while nothing else is there: what weights take later is free then.
+    let weights = Bytes(info.parameters / LEAST_WEIGHTS_A_BYTE);
+    let alone = opened.peak.checked_sub(weights).unwrap_or(Bytes::ZERO);
     RuntimeModel {
-        fixed: PROGRAM + Bytes(TOKENIZER_BYTES_PER_TOKEN).times(vocabulary.into()) + host(0),
-        per_sequence: row,
-        per_block: Bytes::ZERO,
+        fixed: PROGRAM + opened.kept.max(alone) + host(0, 0),
+        per_sequence: beyond(host(1, 0)),
+        per_block: beyond(host(0, 1)),
     }
 }
+
+/// Weights in a byte at the most, in any type that a tensor can have: more than the 3 of Q2_K.
+const LEAST_WEIGHTS_A_BYTE: u64 = 4;
 
 /// Types of cached keys and values that may be planned; the first is the one that is taken unasked.
 const KV_FORMATS: [BlockFormat; 3] = [BlockFormat::F16, BlockFormat::Q8_0, BlockFormat::Q4_0];
 
 /// The program, its stacks and its allocator's reserves. Measured on the pilot (x86-64, 2026-11): 9 MiB of the program's own
-/// pages and 3 MiB of heap; `tests/worker/memory.rs` holds the sum against a plan.
+/// pages and 3 MiB of heap; `tests/worker/memory.rs` and `tests/bench/memory.py` hold the sum against plans.
 const PROGRAM: Bytes = Bytes::from_mib(16);
-
-/// Tables of the tokenizer for each token of the vocabulary. Measured with 152,000 tokens: 416 bytes that stay, 690 while
-/// it is built.
-const TOKENIZER_BYTES_PER_TOKEN: u64 = 704;

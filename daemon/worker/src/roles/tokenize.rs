@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use mains_engine::models::Checkpoint;
 use mains_text::Tokenizer;
 
-use crate::vocabulary::tokenizer;
+use crate::vocabulary::take_tokenizer;
 
 /// Write the token ids of texts.
 ///
@@ -43,7 +43,7 @@ fn open(path: &Path) -> Result<Tokenizer> {
     if path.extension().is_some_and(|extension| extension == "json") {
         return Ok(Tokenizer::from_json(&std::fs::read(path)?)?);
     }
-    tokenizer(&Checkpoint::open(path)?)
+    take_tokenizer(&mut Checkpoint::open(path)?)
 }
 
 #[cfg(test)]

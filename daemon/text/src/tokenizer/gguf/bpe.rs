@@ -51,8 +51,8 @@ fn parts(
     let ids = file.tokens.len();
     let merges = file
         .merges
-        .iter()
-        .map(|line| split_merge(line))
+        .into_iter()
+        .map(|line| split_merge(&line))
         .collect::<Result<_, _>>()?;
     let Sorted { text, added } = Sorted::new(file.tokens, file.token_types);
     Ok(Parts {

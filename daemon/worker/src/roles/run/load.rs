@@ -9,14 +9,14 @@ use mains_contract::{
     BlockFormat, DriverError, Footprint, Graph, KeptWeight, OutputName, SharedBytes, StepLimits, WeightData,
     WeightSource,
 };
-use mains_engine::models::{Cast, Checkpoint, Model, ModelOptions, PackedWeights};
+use mains_engine::models::{Cast, Checkpoint, MadeWeights, Model, ModelOptions, PackedWeights};
 use mains_engine::{Engine, EngineConfig, Segments};
 use mains_formats::PackedFile;
 use mains_types::{Plan, Segment};
 
 use super::prepare::Preparer;
-use crate::drivers;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Vocabulary, take_tokenizer};
+use crate::{drivers, heap};
 
 /// A loaded model.
 pub(super) struct Loaded {
@@ -36,25 +36,27 @@ pub(super) fn load(
     packed: Option<&Path>,
     beat: &dyn Fn() -> Result<()>,
 ) -> Result<Loaded> {
-    let model = open(path, plan).with_context(|| path.display().to_string())?;
+    let (model, vocabulary) = open(path, plan).with_context(|| path.display().to_string())?;
+    // Building the tokenizer took several times what it keeps.
+    heap::give_back();
     ensure!(
         model.graph.output(OutputName::Logits).is_some(),
         "{}: {} is an encoder, it generates no text",
         path.display(),
         model.family.name
     );
-    let vocabulary = Vocabulary::of(&model).with_context(|| path.display().to_string())?;
     let segments = segments(plan, &model)?;
     let limits = limits(plan, &model.graph);
     let packed = packed.map(|path| packed_for(plan, path)).transpose()?;
-    let source = Beating {
-        weights: &PackedWeights::new(&model.weights, packed),
-        beat,
-    };
+    let there = PackedWeights::new(&model.weights, packed);
     let mut parts = Vec::with_capacity(plan.segments.len());
     for (segment, graph) in plan.segments.iter().zip(segments.graphs()) {
         let driver = drivers::open(&segment.driver, drivers::threads(segment.threads))?;
         drivers::check(&*driver, graph, &model.formats_of(graph))?;
+        let source = Beating {
+            weights: &MadeWeights::new(&there, &model.weights, driver.packer()),
+            beat,
+        };
         let part = driver.load(Arc::clone(graph), &source, &limits)?;
         keeps(&segment.bytes, &part.footprint()).with_context(|| {
             format!(
@@ -72,18 +74,29 @@ pub(super) fn load(
         vocabulary: model.info.vocabulary as usize,
         window: model.graph.window(),
     };
-    Ok(Loaded {
+    let ready = Loaded {
         engine: Engine::new(loaded, config)?,
         preparer: Preparer::new(vocabulary, &model.info, limits.context),
         footprint,
         variant: plan.variant.to_string(),
-    })
+    };
+    drop(model);
+    heap::give_back();
+    Ok(ready)
 }
 
-/// The model at `path`. Nothing is quantized here: that takes long, and what the plan predicts is of files that were quantized by
-/// importance.
-fn open(path: &Path, plan: &Plan) -> Result<Model> {
-    let checkpoint = Arc::new(Checkpoint::open(path)?);
+/// The model at `path` and its vocabulary. Nothing is quantized here: that takes long, and what the plan predicts is of files that
+/// were quantized by importance.
+fn open(path: &Path, plan: &Plan) -> Result<(Model, Vocabulary)> {
+    let mut checkpoint = Checkpoint::open(path)?;
+    let tokenizer = take_tokenizer(&mut checkpoint)?;
+    let model = planned(Arc::new(checkpoint), plan)?;
+    let vocabulary = Vocabulary::new(tokenizer, &model.info);
+    Ok((model, vocabulary))
+}
+
+/// The model of `checkpoint` in the types of `plan`.
+fn planned(checkpoint: Arc<Checkpoint>, plan: &Plan) -> Result<Model> {
     let options = ModelOptions {
         kv_format: plan.kv_format,
         cast: Cast::AsStored,
@@ -198,7 +211,7 @@ fn packed_for(plan: &Plan, path: &Path) -> Result<PackedFile> {
 
 /// Weights that beat whenever one is asked for: a load takes long.
 struct Beating<'a> {
-    weights: &'a PackedWeights<'a>,
+    weights: &'a MadeWeights<'a>,
     beat: &'a dyn Fn() -> Result<()>,
 }
 
