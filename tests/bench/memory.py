@@ -140,7 +140,8 @@ def measured(daemon, name, context, parallel):
     prompts = [[16 + (sequence * 7 + at * 13) % 200 for at in range(context - ANSWER)] for sequence in range(parallel)]
     body = {"model": name, "prompt": prompts, "max_tokens": ANSWER, "temperature": 0}
     with daemon.http(timeout=3600) as http:
-        http.post("/v1/completions", json=body).raise_for_status()
+        answered = http.post("/v1/completions", json=body)
+    assert answered.status_code == 200, f"{answered.text}\n{daemon.said()}"
     return planned, max(while_loading, pages(worker, "VmHWM:")), while_loading, types_of(daemon.json("plan", name))
 
 

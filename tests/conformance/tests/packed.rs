@@ -1,15 +1,16 @@
 //! Packed weights: every layout is a bijection, and a model on a mapped file is the same model.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::cell::Cell;
 use std::path::Path;
 
 use mains_conformance::families::{fixtures, load, open};
 use mains_contract::{
     BlockFormat, Driver, DriverError, GraphBuilder, KeptWeight, Op, OutputName, PACKED_ALIGNMENT, Packer,
-    StepLimits, WeightData,
+    StepLimits, WeightData, WeightSource,
 };
 use mains_driver_cpu::{CpuDriver, CpuOptions};
-use mains_engine::models::{Cast, Model, PackedWeights, write_packed};
+use mains_engine::models::{Cast, MadeWeights, Model, PackedWeights, write_packed};
 use mains_engine::{logits_limits, logits_of};
 use mains_formats::PackedFile;
 use proptest::prelude::*;
@@ -143,6 +144,23 @@ fn pack(model: &Model, path: &Path) {
     write_packed(model, &driver(), "variant", file, |_| ()).unwrap();
 }
 
+/// Weights that count how often they are asked for as a file has them, which is when they are made and kept.
+struct Counted<'a> {
+    weights: &'a dyn WeightSource,
+    asked: &'a Cell<usize>,
+}
+
+impl WeightSource for Counted<'_> {
+    fn weight(&self, name: &str) -> Result<WeightData<'_>, DriverError> {
+        self.asked.set(self.asked.get() + 1);
+        self.weights.weight(name)
+    }
+
+    fn format(&self, name: &str) -> Result<BlockFormat, DriverError> {
+        self.weights.format(name)
+    }
+}
+
 #[test]
 fn a_model_on_a_mapped_file_has_the_same_bits_and_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,13 +185,31 @@ fn a_model_on_a_mapped_file_has_the_same_bits_and_bytes() {
         };
         // A mapping lives on without its name.
         std::fs::remove_file(&packed).unwrap();
+        // Weights that are made on the way are packed one by one, and none of them is kept.
+        let model = open(&path, BlockFormat::F16, Cast::Matrices(format));
+        let (driver, asked) = (driver(), Cell::new(0));
+        let mut made = {
+            let counted = Counted {
+                weights: &model.weights,
+                asked: &asked,
+            };
+            let source = MadeWeights::new(&counted, &model.weights, driver.packer());
+            driver.load(model.graph.clone(), &source, &limits).unwrap()
+        };
+        let few = model.graph.weights().len() / 2;
+        assert!(
+            format == BlockFormat::BF16 || asked.get() < few,
+            "matrices are asked for packed only"
+        );
         assert_eq!(copied.footprint(), mapped.footprint());
+        assert_eq!(copied.footprint(), made.footprint());
         let vocabulary = model.info.vocabulary as usize;
-        let [copied, mapped] = [&mut copied, &mut mapped].map(|loaded| {
+        let [copied, mapped, made] = [&mut copied, &mut mapped, &mut made].map(|loaded| {
             let logits = logits_of(&mut **loaded, &limits, vocabulary, &ids).unwrap();
             logits.iter().map(|logit| logit.to_bits()).collect::<Vec<u32>>()
         });
         assert_eq!(copied, mapped, "{family}");
+        assert_eq!(copied, made, "{family}");
     }
 }
 

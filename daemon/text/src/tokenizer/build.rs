@@ -131,7 +131,7 @@ impl Parts {
         if added.len() != self.added.len() {
             return Err(bad("two added tokens have one id"));
         }
-        let mut table = TokenTable::default();
+        let mut table = TokenTable::of(self.ids);
         let mut set = |id, bytes: &[u8]| {
             table
                 .set(id, bytes)
@@ -148,7 +148,7 @@ impl Parts {
         for token in &self.added {
             set(token.id, &self.spelling.added_bytes(&token.text))?;
         }
-        table.extend_to(self.ids);
+        table.shrink();
         Ok(table)
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn spelled_bytes(text: &str) -> Vec<u8> {
 }
 
 /// Bytes by token id, in one allocation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TokenTable {
     bytes: Vec<u8>,
     /// Start and end in `bytes`; equal to `ABSENT` where no token has the id.
@@ -64,11 +64,18 @@ impl TokenTable {
         true
     }
 
-    /// Makes room for ids up to `len`, which have no bytes.
-    pub(super) fn extend_to(&mut self, len: usize) {
-        if self.ranges.len() < len {
-            self.ranges.resize(len, ABSENT);
+    /// A table of `len` ids, which have no bytes yet.
+    pub(super) fn of(len: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            ranges: vec![ABSENT; len],
         }
+    }
+
+    /// Gives up room for more tokens, which depends on the order that they came in.
+    pub(super) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.ranges.shrink_to_fit();
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&[u8]> {
@@ -105,9 +112,9 @@ mod tests {
 
     #[test]
     fn ids_without_a_token_have_no_bytes() {
-        let mut table = TokenTable::default();
+        let mut table = TokenTable::of(5);
         assert!(table.set(2, b"") && table.set(1, b"ab"));
-        table.extend_to(5);
+        table.shrink();
         let all: Vec<_> = (0..6).map(|id| table.get(id)).collect();
         assert_eq!(all, [None, Some(&b"ab"[..]), Some(&b""[..]), None, None, None]);
         assert_eq!((table.len(), table.longest()), (5, 2));
