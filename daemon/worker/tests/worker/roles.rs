@@ -66,12 +66,12 @@ async fn a_digest_that_is_known_is_said_again() {
         drivers: Vec::new(),
         digest: Some(digest),
     };
-    let Some(FromWorker::Facts(facts)) = worker.ask(inspect).await else {
+    let Some(FromWorker::Facts(told)) = worker.ask(inspect).await else {
         panic!("no facts");
     };
     let read = facts().await;
     assert_ne!(read.digest, digest);
-    assert_eq!((facts.digest, facts.file_bytes), (digest, read.file_bytes));
+    assert_eq!((told.digest, told.file_bytes), (digest, read.file_bytes));
 }
 
 #[tokio::test]
