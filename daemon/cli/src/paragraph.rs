@@ -23,7 +23,7 @@ pub(crate) fn labelled(label: &str, text: &str, columns: Option<usize>) -> Strin
     let indent = LABEL.max(label.width() + 1);
     let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(LEAST));
     let mut lines: Vec<String> = vec![String::new()];
-    for word in text.split(' ') {
+    for word in words(text) {
         let line = lines.last_mut().expect("there is a first line");
         if line.is_empty() {
             line.push_str(word);
@@ -40,6 +40,27 @@ pub(crate) fn labelled(label: &str, text: &str, columns: Option<usize>) -> Strin
     paragraph
 }
 
+/// The words of `text`, a number with its unit as one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    /// Units that follow numbers, as bytes are told.
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let is_unit = |word: &str| UNITS.contains(&word.trim_end_matches([',', ';', ')', '.']));
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut end = text.find(' ').unwrap_or(text.len());
+        while let Some(after) = text.get(end + 1..) {
+            let next = after.find(' ').unwrap_or(after.len());
+            if !is_unit(&after[..next]) {
+                break;
+            }
+            end += 1 + next;
+        }
+        rest = text.get(end + 1..);
+        Some(&text[..end])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -54,6 +75,14 @@ mod tests {
         assert_eq!(
             labelled("types", text, Some(40)),
             "types     one two three four five six\n          seven eight\n"
+        );
+        assert_eq!(
+            labelled("types", "Q4_K: 15 tensors of 1.6 MiB; Q5_K", Some(40)),
+            "types     Q4_K: 15 tensors of 1.6 MiB;\n          Q5_K\n"
+        );
+        assert_eq!(
+            labelled("types", "Q4_K: 15 long tensors of 1.6 MiB; Q5_K", Some(40)),
+            "types     Q4_K: 15 long tensors of\n          1.6 MiB; Q5_K\n"
         );
         assert_eq!(labelled("would fit", "less", Some(80)), "would fit less\n");
     }

@@ -24,7 +24,8 @@ impl FormatCosts {
     pub fn of(driver: &dyn Driver, graph: &Graph, order: &[WeightId]) -> Self {
         let mut formats = vec![BlockFormat::F32; graph.weights().len()];
         let plain = driver.footprint(graph, &formats);
-        let uses = uses(graph);
+        // Of all runs of a model's parts only the base is asked for.
+        let uses = if order.is_empty() { Vec::new() } else { uses(graph) };
         let mut known: HashMap<Kind, u32> = HashMap::new();
         let mut kinds = Vec::new();
         let mut kind_of = Vec::with_capacity(order.len());

@@ -69,12 +69,12 @@ impl Graph {
         for first in 0..=borders.len() {
             for border in &borders[first..] {
                 let layers = border.after_layer as usize + 1 - done;
-                runs.push(rest.split(layers - 1).ok()?.0);
+                runs.push(rest.split_before(layers - 1).ok()?);
             }
             runs.push(rest.clone());
             if let Some(border) = borders.get(first) {
                 let end = border.after_layer as usize + 1;
-                rest = rest.split(end - done - 1).ok()?.1;
+                rest = rest.split_after(end - done - 1).ok()?;
                 done = end;
             }
         }

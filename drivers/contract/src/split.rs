@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::index_u32;
 use crate::{Graph, GraphBuilder, GraphError, Node, Op, OutputName, StateId, StateSpec, ValueId, WeightId};
 
 impl Graph {
@@ -15,6 +14,30 @@ impl Graph {
     /// [`GraphError::Invalid`] when there is no such layer, nothing comes after it, or a later layer reads the state of
     /// an earlier one.
     pub fn split(&self, after_layer: usize) -> Result<(Self, Self), GraphError> {
+        let (cut, border) = self.cut_after(after_layer)?;
+        Ok((self.before(cut, &border)?, self.after(cut, &border)?))
+    }
+
+    /// The first of the two graphs of [`Graph::split`] alone.
+    ///
+    /// # Errors
+    /// As [`Graph::split`].
+    pub(crate) fn split_before(&self, after_layer: usize) -> Result<Self, GraphError> {
+        let (cut, border) = self.cut_after(after_layer)?;
+        self.before(cut, &border)
+    }
+
+    /// The second of them alone.
+    ///
+    /// # Errors
+    /// As [`Graph::split`].
+    pub(crate) fn split_after(&self, after_layer: usize) -> Result<Self, GraphError> {
+        let (cut, border) = self.cut_after(after_layer)?;
+        self.after(cut, &border)
+    }
+
+    /// The first node behind the layer at `after_layer`, and what crosses the border before it.
+    fn cut_after(&self, after_layer: usize) -> Result<(usize, Vec<ValueId>), GraphError> {
         let cut = match self.layer_ends().get(after_layer) {
             Some(end) if *end < self.nodes().len() => *end,
             _ => {
@@ -28,7 +51,7 @@ impl Graph {
         if border.iter().any(|value| self.node(*value).selected) {
             return Err(refuse("rows are selected before the border".to_owned()));
         }
-        Ok((self.before(cut, &border)?, self.after(cut, &border)?))
+        Ok((cut, border))
     }
 
     /// The graph cut after each of these layers, which grow: one part more than there are cuts.
@@ -71,7 +94,7 @@ impl Graph {
             part.end_layer(index + 1);
         }
         part.copy_outputs();
-        let mut values = border.iter().map(|value| part.values[value]);
+        let mut values = border.iter().filter_map(|value| part.values[value.0 as usize]);
         let Some(mut row) = values.next() else {
             return Err(refuse("nothing crosses the border".to_owned()));
         };
@@ -93,7 +116,7 @@ impl Graph {
         for value in border {
             let width = self.node(*value).width;
             let input = part.builder.push(Op::Input { start, width }, &[])?;
-            part.values.insert(*value, input);
+            part.values[value.0 as usize] = Some(input);
             start += width;
         }
         for (index, node) in self.nodes().iter().enumerate().skip(cut) {
@@ -109,7 +132,8 @@ impl Graph {
 struct Part<'a> {
     whole: &'a Graph,
     builder: GraphBuilder,
-    values: BTreeMap<ValueId, ValueId>,
+    /// By value of the whole.
+    values: Vec<Option<ValueId>>,
     states: BTreeMap<StateId, StateId>,
 }
 
@@ -118,7 +142,7 @@ impl<'a> Part<'a> {
         Self {
             whole,
             builder: GraphBuilder::new(),
-            values: BTreeMap::new(),
+            values: vec![None; whole.nodes().len()],
             states: BTreeMap::new(),
         }
     }
@@ -131,9 +155,10 @@ impl<'a> Part<'a> {
         if let Some(state) = op.state_mut() {
             *state = self.state(*state);
         }
-        let inputs: Vec<ValueId> = node.inputs.iter().map(|input| self.values[input]).collect();
-        let value = self.builder.push(op, &inputs)?;
-        self.values.insert(ValueId(index_u32(index)), value);
+        let copied = node.inputs.iter().map(|input| self.values[input.0 as usize]);
+        let inputs: Option<Vec<ValueId>> = copied.collect();
+        let inputs = inputs.ok_or_else(|| refuse("a value from before the border is read".to_owned()))?;
+        self.values[index] = Some(self.builder.push(op, &inputs)?);
         Ok(())
     }
 
@@ -160,7 +185,7 @@ impl<'a> Part<'a> {
     }
 
     fn end_layer(&mut self, nodes: usize) {
-        if self.whole.layer_ends().contains(&nodes) {
+        if self.whole.layer_ends().binary_search(&nodes).is_ok() {
             self.builder.end_layer();
         }
     }
@@ -168,10 +193,10 @@ impl<'a> Part<'a> {
     fn copy_outputs(&mut self) {
         for (name, value) in self.whole.outputs() {
             // An input stands for a value whose output the part before already gives.
-            if let Some(copy) = self.values.get(value)
-                && !matches!(self.builder.node(*copy).op, Op::Input { .. })
+            if let Some(copy) = self.values[value.0 as usize]
+                && !matches!(self.builder.node(copy).op, Op::Input { .. })
             {
-                self.builder.output(*name, *copy);
+                self.builder.output(*name, copy);
             }
         }
     }

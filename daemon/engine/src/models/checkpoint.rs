@@ -147,6 +147,22 @@ impl Checkpoint {
 
     /// What the tensor is that the files call `name`; none when `family` has no such tensor.
     pub(super) fn parts(&self, family: &Family, name: &str) -> Vec<Part> {
+        self.parts_in(&self.text_part(), family, name)
+    }
+
+    /// The same of every tensor of weights, in the order of the files.
+    pub(super) fn all_parts(&self, family: &Family) -> Vec<(String, Vec<Part>)> {
+        let text = self.text_part();
+        let names = self.tensor_names().into_iter();
+        names
+            .map(|name| {
+                let parts = self.parts_in(&text, family, &name);
+                (name, parts)
+            })
+            .collect()
+    }
+
+    fn parts_in(&self, text: &TextPart, family: &Family, name: &str) -> Vec<Part> {
         match self {
             Self::Gguf(_) if family.has_tensor(name) => vec![Part {
                 gguf: name.to_owned(),
@@ -154,7 +170,7 @@ impl Checkpoint {
                 transform: family.transform(name),
             }],
             Self::Gguf(_) => Vec::new(),
-            Self::HuggingFace(_) => match self.text_part().name(name) {
+            Self::HuggingFace(_) => match text.name(name) {
                 Some(name) => family.parts(&name).collect(),
                 None => Vec::new(),
             },
@@ -180,20 +196,20 @@ impl Checkpoint {
     /// What tensors say beside the settings.
     #[must_use]
     pub fn hints(&self, family: &Family) -> TensorHints {
-        let names = self.tensor_names();
-        let parts = names.iter().flat_map(|name| self.parts(family, name));
+        let tensors = self.all_parts(family);
         let rows = |gguf: &str| {
-            let mut found = names.iter().filter(|name| {
-                let mut parts = self.parts(family, name).into_iter();
-                parts.any(|part| part.gguf == gguf)
-            });
-            let tensor = found.next().and_then(|name| self.tensor(name).ok());
-            tensor.map(|tensor| tensor.rows)
+            let mut tensors = tensors.iter();
+            let (name, _) = tensors.find(|(_, parts)| parts.iter().any(|part| part.gguf == gguf))?;
+            self.tensor(name).ok().map(|tensor| tensor.rows)
         };
         TensorHints {
             embedding_rows: rows("token_embd.weight").unwrap_or(0),
             token_types: rows("token_types.weight"),
-            names: parts.map(|part| part.gguf).collect(),
+            names: tensors
+                .into_iter()
+                .flat_map(|(_, parts)| parts)
+                .map(|part| part.gguf)
+                .collect(),
             rope_factors: self.rope_factors(),
         }
     }

@@ -246,16 +246,21 @@ pub(super) struct Part {
 
 /// What stands for each `{}` when `name` has the pattern.
 fn matched<'a>(pattern: &str, name: &'a str) -> Option<Vec<&'a str>> {
-    let mut parts = pattern.split("{}");
-    let mut rest = name.strip_prefix(parts.next().unwrap_or(""))?;
+    let (mut pattern, mut rest) = (pattern, name);
     let mut numbers = Vec::new();
-    for part in parts {
+    // Asked for every tensor and every pattern: a character is found faster than a text.
+    while let Some(place) = pattern.find('{') {
+        rest = rest.strip_prefix(&pattern[..place])?;
+        pattern = pattern[place..].strip_prefix("{}")?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, after) = rest.split_at(digits);
-        rest = after.strip_prefix(part).filter(|_| is_layer_number(number))?;
+        if !is_layer_number(number) {
+            return None;
+        }
         numbers.push(number);
+        rest = after;
     }
-    rest.is_empty().then_some(numbers)
+    (rest == pattern).then_some(numbers)
 }
 
 /// The pattern with its `{}` replaced in order.
@@ -269,7 +274,8 @@ fn filled(pattern: &str, numbers: &[&str]) -> String {
 
 /// Digits without leading zeros: then each name has one counterpart.
 fn is_layer_number(text: &str) -> bool {
-    text.parse::<u32>().is_ok_and(|number| number.to_string() == text)
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    is_plain && text.parse::<u32>().is_ok()
 }
 
 #[cfg(test)]

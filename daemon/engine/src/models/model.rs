@@ -10,6 +10,7 @@ use mains_types::SamplingDefaults;
 use super::settings::RopeFactors;
 use super::weights::refuse;
 use super::{Cast, Checkpoint, Family, ModelError, Weights};
+use crate::blocks::Architecture;
 
 /// Choices at load that change a model's answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub struct Model {
     /// What frequencies of the rotation are divided by; GGUF keeps it as tensors.
     pub rope_factors: RopeFactors,
     checkpoint: Arc<Checkpoint>,
+    architecture: Architecture,
 }
 
 /// What is known of a model beside its tensors.
@@ -133,7 +135,16 @@ impl Model {
             weights,
             rope_factors: settings.rope_factors(),
             checkpoint,
+            architecture,
         })
+    }
+
+    /// What is computed when keys and values are cached in `kv_format`, all else being the same.
+    ///
+    /// # Errors
+    /// [`ModelError`] when its rows of keys and values do not suit that type.
+    pub fn graph_with(&self, kv_format: BlockFormat) -> Result<Graph, ModelError> {
+        Ok(self.architecture.graph(kv_format)?)
     }
 
     /// The files: the tokenizer is in them.

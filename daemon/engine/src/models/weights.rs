@@ -321,8 +321,7 @@ type NamedParts = BTreeMap<String, (Transform, BTreeMap<usize, String>)>;
 
 fn named_parts(checkpoint: &Checkpoint, family: &Family) -> Result<NamedParts, ModelError> {
     let mut named = NamedParts::new();
-    for stored_name in checkpoint.tensor_names() {
-        let parts = checkpoint.parts(family, &stored_name);
+    for (stored_name, parts) in checkpoint.all_parts(family) {
         if parts.is_empty() {
             let reason = format!("the family {} has no such tensor", family.name);
             return Err(refuse(&stored_name, reason));

@@ -61,12 +61,10 @@ fn facts(
     let (opened, taken) = heap::measured(|| open(path));
     let Opened {
         about,
-        checkpoint,
         model,
         vocabulary,
     } = opened?;
     let [first_kv, others @ ..] = KV_FORMATS;
-    let others = others.map(|kv| (kv, Model::from_checkpoint(Arc::clone(&checkpoint), &options(kv))));
     let (digest, file_bytes) = match digest {
         Some(known) => (known, digest::bytes(path)?),
         None => digest::of(path, beat)?,
@@ -74,7 +72,7 @@ fn facts(
     // A type that rows of keys and values do not suit can not be had.
     let others = others
         .into_iter()
-        .filter_map(|(kv, model)| Some((kv, model.ok()?.graph)));
+        .filter_map(|kv| Some((kv, Arc::new(model.graph_with(kv).ok()?))));
     let graphs: Vec<_> = [(first_kv, Arc::clone(&model.graph))]
         .into_iter()
         .chain(others)
@@ -118,7 +116,6 @@ fn facts(
 /// What a load opens of a model before a driver takes its weights.
 struct Opened {
     about: About,
-    checkpoint: Arc<Checkpoint>,
     model: Model,
     vocabulary: Vocabulary,
 }
@@ -130,22 +127,17 @@ fn open(path: &Path) -> Result<Opened> {
     let about = about(&checkpoint);
     let tokenizer = take_tokenizer(&mut checkpoint);
     let tokenizer = tokenizer.context("tokenizer").with_context(at)?;
-    let checkpoint = Arc::new(checkpoint);
-    let model = Model::from_checkpoint(Arc::clone(&checkpoint), &options(KV_FORMATS[0])).with_context(at)?;
+    let options = ModelOptions {
+        kv_format: KV_FORMATS[0],
+        ..ModelOptions::default()
+    };
+    let model = Model::from_checkpoint(Arc::new(checkpoint), &options).with_context(at)?;
     let vocabulary = Vocabulary::new(tokenizer, &model.info);
     Ok(Opened {
         about,
-        checkpoint,
         model,
         vocabulary,
     })
-}
-
-fn options(kv_format: BlockFormat) -> ModelOptions {
-    ModelOptions {
-        kv_format,
-        ..ModelOptions::default()
-    }
 }
 
 /// What the files say of themselves. Texts that are no texts, or longer than a frame takes, are left out: they are for people.
