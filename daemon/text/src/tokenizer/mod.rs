@@ -6,6 +6,7 @@
 
 mod build;
 mod charsmap;
+mod dialect;
 mod gguf;
 mod json;
 mod merges;

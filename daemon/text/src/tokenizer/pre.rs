@@ -10,6 +10,7 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
 
+use super::dialect;
 use crate::TextError;
 
 /// What a name in `tokenizer.ggml.pre` means.
@@ -202,7 +203,7 @@ impl PreRule {
             .expressions
             .iter()
             .map(|expression| {
-                let pattern = SplitPattern::Regex((*expression).to_owned());
+                let pattern = SplitPattern::Regex(dialect::expression(expression));
                 Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
                     .map(PreTokenizerWrapper::Split)
                     .map_err(|error| {

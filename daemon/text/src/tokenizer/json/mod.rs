@@ -17,7 +17,7 @@ pub(super) use wordpiece::WordPiece;
 use super::build::{Parts, bad};
 use super::model::ModelParts;
 use super::spelling::Spelling;
-use super::{Tokenizer, post};
+use super::{Tokenizer, dialect, post};
 use crate::TextError;
 use crate::controls::Control;
 
@@ -91,8 +91,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, TextError> {
         model,
         spelling,
         added: file.added_tokens.into_iter().map(Control::from).collect(),
-        normalizer: parse::<Option<NormalizerWrapper>>("normalizer", file.normalizer)?,
-        pre_tokenizer: parse::<Option<PreTokenizerWrapper>>("pre_tokenizer", file.pre_tokenizer)?,
+        normalizer: parse::<Option<NormalizerWrapper>>("normalizer", dialect::expressions(file.normalizer))?,
+        pre_tokenizer: parse::<Option<PreTokenizerWrapper>>(
+            "pre_tokenizer",
+            dialect::expressions(file.pre_tokenizer),
+        )?,
         around_text: post::around_text(&file.post_processor)?,
     };
     parts.build()
