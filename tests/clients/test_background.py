@@ -140,7 +140,7 @@ def test_a_quantized_model_keeps_its_types(own_daemon, tmp_path):
 def test_a_model_that_waits_says_for_what(own_daemon):
     daemon = own_daemon(config='[measure]\nafter = "1h"\n')
     assert daemon.json("show", "pilot")["sensitivity"] == {"state": "waiting", "done": 0}
-    assert "it waits for nothing else to run; types of tensors stay" in daemon.mains("show", "pilot").stdout
+    assert "it waits for the box to be idle; types of tensors stay" in daemon.mains("show", "pilot").stdout
 
 
 def test_a_measurement_that_failed_says_why(own_daemon):

@@ -15,7 +15,7 @@ pub(crate) fn short(status: &SensitivityStatus) -> String {
 
 /// A sentence for whoever looks closely; none when there is nothing to say.
 pub(crate) fn sentence(status: &SensitivityStatus) -> Option<String> {
-    let reason = status.reason.as_deref().unwrap_or("nothing else to run");
+    let reason = status.reason.as_deref().unwrap_or("the box to be idle");
     Some(match (status.state.as_str(), status.done, status.of) {
         ("measuring", Some(done), Some(of)) => {
             format!("what types cost it is measured now, step {done} of {of}")
@@ -59,7 +59,7 @@ mod tests {
             (
                 status("waiting", Some(3), None, None),
                 "waiting",
-                "what types cost it is measured later (3 groups are); it waits for nothing else to run",
+                "what types cost it is measured later (3 groups are); it waits for the box to be idle",
             ),
             (
                 status("waiting", Some(0), None, Some("memory")),
