@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mains_contract::BlockFormat;
+use mains_contract::{BlockFormat, Bytes};
 use mains_planner::KeptTypes;
 use mains_store::{Store, StoreError};
 use mains_types::{Digest, ModelFacts, Plan, model_files};
@@ -94,6 +94,13 @@ pub(crate) struct Works {
     making: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
     /// Those that no worker could make: they are not tried again.
     given_up: Mutex<HashSet<PathBuf>>,
+}
+
+/// Bytes that a worker takes to pack weights: what it keeps of a model as when it runs, and the largest tensor twice, rearranged and
+/// packed.
+fn packing(plan: &Plan) -> Bytes {
+    let largest = plan.tensors.iter().map(|tensor| tensor.bytes).max();
+    plan.bytes.runtime + largest.unwrap_or(Bytes::ZERO).times(2)
 }
 
 impl Works {
@@ -254,6 +261,7 @@ impl Wanted<'_> {
         if self.context.shelf.take(path.clone(), false).await.is_some() {
             return Ok(true);
         }
+        self.room_to_pack()?;
         let order = PackOrder {
             path: files.path.clone(),
             weights: self.plan.weights,
@@ -287,6 +295,21 @@ impl Wanted<'_> {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Whether what is left of the host's memory is enough for a worker that packs beside all that is loaded: it would take it from
+    /// models that serve.
+    fn room_to_pack(&self) -> Result<(), SupervisorError> {
+        let (host, needed) = (&self.plan.host, packing(self.plan));
+        match self.context.reservations().left(host) {
+            Some(left) if left < needed => Err(SupervisorError::Worker {
+                role: "convert",
+                reason: format!(
+                    "takes {needed} to pack the weights and {left} are left on {host}: they are packed at a load that leaves as much"
+                ),
+            }),
+            _ => Ok(()),
         }
     }
 

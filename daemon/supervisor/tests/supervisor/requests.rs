@@ -152,6 +152,8 @@ async fn the_wait_in_the_queue_is_bounded() {
         config.models[0].demand.parallel = Some(1);
         config.queue_timeout = Duration::from_millis(50);
     });
+    // A load takes longer than requests may wait here.
+    bench.supervisor.load("m").await.unwrap();
     let _running = bench.generate("running", "m", MANY).await.unwrap();
     let waited = bench.generate("waits", "m", 1).await.unwrap_err();
     assert_eq!(waited.kind, Kind::Overloaded);

@@ -199,6 +199,21 @@ async fn without_room_on_disk_and_in_memory_it_is_refused_with_both() {
 }
 
 #[tokio::test]
+async fn packing_takes_no_memory_that_is_not_there() {
+    // Of 1024 MiB 256 stay with the host; the only tensor has 398 MiB, twice while it is packed.
+    let bench = bench("weights_mib=1500", |_| {}).await;
+    let prepared = bench.supervisor.prepare("m", &Demand::default(), |_| ()).await;
+    let prepared = prepared.unwrap();
+    assert_eq!((prepared.state, prepared.packed), (VariantState::Ready, false));
+    let note = prepared.note.unwrap();
+    assert!(
+        note.contains("to pack the weights and 768.0 MiB are left on"),
+        "{note}"
+    );
+    assert_eq!(all(bench.generate("a", "m", 2).await.unwrap()).await, (2, Ok(())));
+}
+
+#[tokio::test]
 async fn two_who_prepare_the_same_make_it_once() {
     let bench = bench("", |_| {}).await;
     let demand = Demand::default();
