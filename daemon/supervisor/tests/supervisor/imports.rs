@@ -1,20 +1,17 @@
 //! Models come out of tars that workers read and lie about, and leave again while something goes on with them.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use mains_contract::{BlockFormat, Bytes};
-use mains_store::{Store, digest_of};
+use mains_contract::Bytes;
+use mains_store::digest_of;
 use mains_supervisor::{
     BackgroundConfig, ImportPhase, ImportStep, Imported, SensitivityState, Supervisor, SupervisorError,
 };
-use mains_types::{
-    Demand, GroupSensitivity, ImportFile, ImportKind, ImportRequest, ModelKind, Policy, Sensitivity,
-};
-use mains_wire::files::write_sensitivity;
+use mains_types::{Demand, ImportFile, ImportKind, ImportRequest, ModelKind, Policy};
 use tokio::sync::mpsc;
 
 use crate::bench::{Bench, LONG, all};
+use crate::variants::measure;
 
 /// Longer than any silence of a worker that makes or reads files is borne.
 const SILENCE: Duration = Duration::from_mins(3);
@@ -178,24 +175,6 @@ async fn a_worker_that_falls_silent_in_a_tar_is_ended_and_meanwhile_the_import_i
     assert_no_debris(&bench, "silence");
 }
 
-/// What types cost the model, by which it is prepared in others.
-async fn measured(bench: &Bench) {
-    let model = bench.supervisor.facts("m").await.unwrap().digest;
-    let table = Sensitivity {
-        model,
-        groups: vec![GroupSensitivity {
-            name: "embeddings".to_owned(),
-            tensors: vec!["token_embd.weight".to_owned()],
-            damages: vec![(BlockFormat::Q8_0, 0.01)],
-        }],
-        kv: Vec::new(),
-        whole: Vec::new(),
-    };
-    let path: PathBuf = Store::sensitivity(&bench.folder.path().join("state"), &model);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, write_sensitivity(&table)).unwrap();
-}
-
 fn speed() -> Demand {
     Demand {
         policy: Some(Policy::Speed),
@@ -207,7 +186,7 @@ fn speed() -> Demand {
 async fn a_model_that_is_prepared_is_not_removed_before_that_ends() {
     let bench = Bench::new(&[], |_| {});
     import_gguf(&bench, "file=hang").await;
-    measured(&bench).await;
+    measure(&bench).await;
     let supervisor = bench.supervisor.clone();
     let preparing = tokio::spawn(async move { supervisor.prepare("m", &speed(), |_| ()).await });
     until("the variant is begun", || kept(&bench, "variants").pop()).await;
@@ -226,7 +205,7 @@ async fn a_model_that_is_prepared_is_not_removed_before_that_ends() {
 async fn what_was_prepared_goes_with_its_model() {
     let bench = Bench::new(&[], |_| {});
     import_gguf(&bench, "context=2048").await;
-    measured(&bench).await;
+    measure(&bench).await;
     bench.supervisor.prepare("m", &speed(), |_| ()).await.unwrap();
     assert_eq!(kept(&bench, "variants").len(), 2);
     all(bench.generate("r", "m", 1).await.unwrap()).await.1.unwrap();

@@ -21,7 +21,7 @@ async fn bench(options: &str, change: impl FnOnce(&mut SupervisorConfig)) -> Ben
 }
 
 /// Gives the model, as it is now, a sensitivity table.
-async fn measure(bench: &Bench) {
+pub(crate) async fn measure(bench: &Bench) {
     let model = bench.supervisor.facts("m").await.unwrap().digest;
     let table = Sensitivity {
         model,
